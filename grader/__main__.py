@@ -1,0 +1,113 @@
+"""Grade submissions from the command line.
+
+    python -m grader verify FILE.ipynb ... [--json]    grade files; no course is needed, nothing is kept
+    python -m grader run COURSE_DIR LESSON             grade a class into an nbgrader course
+
+Exit code 0 whatever the marks; 1 when the grader itself failed; 2 for wrong arguments.
+"""
+
+import argparse
+import secrets
+import sys
+from pathlib import Path
+
+from .gradebook import CourseError
+from .grading import Settings, grade_class, grade_files
+from .verdict import Verdict
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    settings = Settings(
+        seed=arguments.seed or secrets.token_hex(16), device=arguments.device, timeout=arguments.timeout
+    )
+    try:
+        if arguments.command == "verify":
+            if arguments.seed is None:
+                print(f"inputs drawn from a new seed; to repeat: --seed {settings.seed}", file=sys.stderr)
+            _verify(arguments, settings)
+        else:
+            _run(arguments, settings)
+    except CourseError as error:
+        print(f"grader: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m grader", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    verify = commands.add_parser("verify", help="grade single files")
+    verify.add_argument("files", nargs="+", type=Path, metavar="FILE.ipynb")
+    verify.add_argument("--json", action="store_true", help="one JSON object per line for each file")
+    run = commands.add_parser("run", help="grade submitted/<student>/<lesson>/ in an nbgrader course")
+    run.add_argument("course", type=Path, metavar="COURSE_DIR")
+    run.add_argument("lesson", metavar="LESSON", help="for example 01_reward_modeling")
+    for command in (verify, run):
+        command.add_argument(
+            "--seed", help="what the inputs of the checks are drawn from; kept secret by default"
+        )
+        command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
+        command.add_argument(
+            "--timeout",
+            type=int,
+            default=60,
+            metavar="SECONDS",
+            help="limit for one cell; default: %(default)s",
+        )
+    return parser
+
+
+def _verify(arguments: argparse.Namespace, settings: Settings) -> None:
+    for verdict in grade_files(arguments.files, settings):
+        print(verdict.to_json() if arguments.json else _paragraph(verdict), flush=True)
+
+
+def _paragraph(verdict: Verdict) -> str:
+    lines = [f"{verdict.file}: {verdict.headline}"]
+    lines += [f"  note: {note}" for note in verdict.notes]
+    lines += [f"  {line}" for check in verdict.checks for line in check.message.splitlines()]
+    if verdict.manual_max:
+        lines.append(f"  to be graded by hand: {verdict.manual_max:g} points")
+    return "\n".join(lines)
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> None:
+    if arguments.seed is None:
+        settings.seed = None  # the course keeps its own
+    verdicts = {}
+    for done, (student, verdict, fresh) in enumerate(
+        grade_class(arguments.course, arguments.lesson, settings), 1
+    ):
+        verdicts[student] = verdict
+        print(f"[{done}] {student}: {verdict.headline}{'' if fresh else ' (unchanged)'}", flush=True)
+    print()
+    print(grade_table(verdicts))
+    print(f"\ngradebook   {arguments.course / 'gradebook.db'}")
+    print(f"autograded  {arguments.course / 'autograded'}")
+    print(f"feedback    {arguments.course / 'feedback'}")
+
+
+def grade_table(verdicts: dict[str, Verdict]) -> str:
+    """A line per student: points by check, sum, and notes; then a line for each refused file."""
+    names = list(dict.fromkeys(check.grade_id for v in verdicts.values() for check in v.checks))
+    titles = [name.removeprefix("check_") for name in names]
+    rows = [["student", *titles, "sum", "notes"]]
+    refused = []
+    for student, verdict in verdicts.items():
+        if verdict.status == "refused":
+            refused.append(f"refused: {student}: {verdict.problem}")
+            continue
+        points = {check.grade_id: f"{check.score:g}/{check.max_score:g}" for check in verdict.checks}
+        note = "; ".join(verdict.notes)
+        rows.append([student, *(points.get(name, "") for name in names), verdict.headline, note[:60]])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    table = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    table.insert(1, "-" * max(map(len, table)))
+    return "\n".join(table + ([""] + refused if refused else []))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""An exercise is a list of cases; checking an answer runs them and reports."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from .report import CaseResult, Report, present
+from .subject import LocalSubject, Reply, Subject
+from .values import describe, number_text, plain, same
+
+PUBLIC_SEED = "public"
+
+
+class Mistake(Exception):
+    """Raised by a case: what was expected, what came, and the likely mistake if it is recognised.
+
+    Fields: `expected` and `got` for the student to compare, `likely` a sentence or None. `not_yet` is
+    true when the answer has not been written.
+    """
+
+    def __init__(self, expected: str, got: str, likely: str | None = None, not_yet: bool = False):
+        super().__init__(expected, got, likely)
+        self.expected, self.got, self.likely, self.not_yet = expected, got, likely, not_yet
+
+
+CaseFunction = Callable[[Subject, torch.Generator], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that an answer must do, worth `points`. `run` returns if it does, else raises Mistake."""
+
+    title: str
+    points: float
+    run: CaseFunction
+
+
+@dataclass
+class Exercise:
+    """A graded exercise.
+
+    Fields: `name`, what the student defines; `first_step`, shown while nothing is written; `cases`.
+    Calling it with the student's object checks that object.
+    """
+
+    name: str
+    first_step: str
+    cases: list[Case] = field(default_factory=list)
+
+    def case(self, title: str, points: float) -> Callable[[CaseFunction], CaseFunction]:
+        """Decorator: add a function as a case."""
+
+        def add(run: CaseFunction) -> CaseFunction:
+            self.cases.append(Case(title, points, run))
+            return run
+
+        return add
+
+    @property
+    def max_score(self) -> float:
+        return sum(case.points for case in self.cases)
+
+    def __call__(self, target: Callable) -> object:
+        """Check the student's object, and show the outcome in the way that suits where this runs."""
+        seed = os.environ.get("REWARD_LAB_SEED", PUBLIC_SEED)
+        return present(self.report(lambda case_seed: LocalSubject(target, lesson_device(), case_seed), seed))
+
+    def report(self, subject_for: Callable[[int], Subject], seed: str = PUBLIC_SEED) -> Report:
+        """Run every case.
+
+        Args:
+            subject_for: makes a Subject whose generators start from the given seed.
+            seed: what the inputs are drawn from. With another than the public one, a failed case is
+                run again on public inputs, and only that run's message is shown: it can't give away
+                what the hidden inputs were.
+        """
+        results = []
+        for case in self.cases:
+            result = self._run(case, subject_for, seed)
+            if seed != PUBLIC_SEED and not result.passed:
+                shown = self._run(case, subject_for, PUBLIC_SEED)
+                if shown.passed:
+                    shown = replace(
+                        shown, message="failed on the inputs drawn for grading; on public ones it passes"
+                    )
+                result = replace(shown, points=0.0, passed=False)
+            results.append(result)
+        return Report(self.name, self.first_step, tuple(results))
+
+    def _run(self, case: Case, subject_for: Callable[[int], Subject], seed: str) -> CaseResult:
+        case_seed = _case_seed(seed, self.name, case.title)
+        result = CaseResult(case.title, 0.0, case.points, passed=False)
+        subject = _Listening(subject_for(case_seed))
+        try:
+            case.run(subject, torch.Generator().manual_seed(case_seed))
+        except Mistake as mistake:
+            message = f"expected {mistake.expected}; got {mistake.got}."
+            if mistake.likely:
+                message += f" {mistake.likely}"
+            return replace(result, message=message, not_yet=mistake.not_yet, printed=subject.printed)
+        return replace(result, points=case.points, passed=True, printed=subject.printed)
+
+
+class _Listening:
+    """Passes requests on to a Subject. Turns its failures into Mistakes and keeps what it printed."""
+
+    def __init__(self, subject: Subject):
+        self._subject = subject
+        self.device = subject.device
+        self.printed = ""
+
+    def call(self, *arguments: object) -> Reply:
+        reply = self._heard(self._subject.call(*arguments))
+        for number, (before, after) in enumerate(zip(arguments, reply.arguments, strict=True), 1):
+            # A probe's state is the case's own business: an optimizer step has to change the model.
+            if isinstance(plain(before), type(after)) and not same(plain(before), after):
+                raise Mistake(
+                    "the inputs to be left as they are",
+                    f"argument {number} changed",
+                    "Your code writes into one of its inputs. Work on a copy, or avoid in-place operations.",
+                )
+        return reply
+
+    def create(self, *arguments: object) -> int:
+        return self._heard(self._subject.create(*arguments)).value
+
+    def length(self, handle: int) -> object:
+        return self._heard(self._subject.length(handle)).value
+
+    def items(self, handle: int, indices: object) -> list:
+        return self._heard(self._subject.items(handle, indices)).value
+
+    def _heard(self, reply: Reply) -> Reply:
+        self.printed += reply.printed[:2000]
+        if reply.failure is None:
+            return reply
+        if reply.failure.type_name == "NotImplementedError":
+            raise Mistake("your answer", "the empty exercise", not_yet=True)
+        raise Mistake("no exception", str(reply.failure))
+
+
+def lesson_device() -> str:
+    """Where checks put tensors: what the grader says, else CUDA where there is one, else the CPU."""
+    return os.environ.get("REWARD_LAB_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def as_number(value: object, what: str = "a number") -> float:
+    """The float in a Python float, a NumPy scalar or a 0-dim tensor; anything else is a Mistake."""
+    if type(value) in (int, float):
+        return float(value)
+    if isinstance(value, torch.Tensor) and value.dim() == 0 and value.dtype != torch.bool:
+        if not value.requires_grad:
+            return float(value)
+        raise Mistake(what, describe(value), "Take the number out of the tensor with .item().")
+    likely = None
+    if isinstance(value, torch.Tensor) and value.dim() > 0:
+        likely = "One number is asked for, not one per pair: reduce over the pairs."
+    elif type(value) is bool or (isinstance(value, torch.Tensor) and value.dtype == torch.bool):
+        likely = "A bool says whether one thing is so; the share of pairs is asked for."
+    raise Mistake(what, describe(value), likely)
+
+
+def close(a: float, b: float, tolerance: float) -> bool:
+    """Whether two numbers agree to an absolute and relative tolerance. NaN agrees with nothing."""
+    return a == b or abs(a - b) <= tolerance * max(1.0, abs(b))
+
+
+def expect_numbers(
+    got: list, expected: list[float], usual_mistakes: dict[str, list[float]], tolerance: float = 1e-6
+) -> None:
+    """Compare the numbers of several calls with the right ones, then with the usual wrong ones.
+
+    Args:
+        got: plain data from the student, one value a call.
+        expected: the right values.
+        usual_mistakes: sentence -> the values that this mistake gives. A mistake is named only when it
+            explains every call.
+        tolerance: absolute below 1, relative above.
+    """
+    numbers = [as_number(value) for value in got]
+
+    def agree(others: list[float]) -> bool:
+        return all(close(a, b, tolerance) for a, b in zip(numbers, others, strict=True))
+
+    if agree(expected):
+        return
+    likely = next((said for said, wrong in usual_mistakes.items() if agree(wrong)), None)
+    number, right = next(pair for pair in zip(numbers, expected, strict=True) if not close(*pair, tolerance))
+    raise Mistake(number_text(right), number_text(number), likely)
+
+
+def _case_seed(seed: str, *names: str) -> int:
+    """63 bits that depend on every part, so that no two cases share their inputs."""
+    digest = hashlib.sha256("\0".join((seed, *names)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

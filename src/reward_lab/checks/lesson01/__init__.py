@@ -1,0 +1,8 @@
+"""What the exercises of lesson 1 must do."""
+
+from .accuracy import preference_accuracy
+from .dataset import SyntheticPreferenceDataset
+from .held_out import held_out_report
+from .step import training_step
+
+__all__ = ["SyntheticPreferenceDataset", "held_out_report", "preference_accuracy", "training_step"]

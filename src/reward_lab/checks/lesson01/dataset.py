@@ -1,0 +1,186 @@
+"""TODO 2: preference pairs with a known quality."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..exercise import Exercise, Mistake
+from ..statistics import surprising
+from ..subject import Subject
+from ..values import describe
+
+SyntheticPreferenceDataset = Exercise(
+    "SyntheticPreferenceDataset",
+    first_step="Return `self.num_pairs` from `__len__`; then draw two sequences with `torch.randint` in "
+    "`__getitem__` and look at their means.",
+)
+
+
+def _draw_items(
+    subject: Subject, num_pairs: int, seq_len: int, vocab_size: int
+) -> list[tuple[Tensor, Tensor]]:
+    """All items of a new dataset, as (preferred, rejected) on the CPU, their form checked."""
+    handle = subject.create(num_pairs, seq_len, vocab_size)
+    items = subject.items(handle, range(num_pairs))
+    return [_pair_of(item, seq_len, vocab_size) for item in items]
+
+
+def _pair_of(item: object, seq_len: int, vocab_size: int) -> tuple[Tensor, Tensor]:
+    if type(item) is not dict or not {"preferred", "rejected"} <= item.keys():
+        likely = None
+        if type(item) is dict and {"chosen", "rejected"} <= item.keys():
+            likely = "The keys of this lesson are `preferred` and `rejected`."
+        elif type(item) is tuple:
+            likely = "Name the two sequences: return a dict."
+        raise Mistake("a dict with the keys `preferred` and `rejected`", describe(item), likely)
+    for key in ("preferred", "rejected"):
+        tokens = item[key]
+        if not isinstance(tokens, Tensor) or tokens.dtype != torch.int64 or tokens.shape != (seq_len,):
+            likely = None
+            if isinstance(tokens, Tensor) and tokens.shape == (1, seq_len):
+                likely = "Leave the batch dimension to the DataLoader: draw with size `(self.seq_len,)`."
+            elif isinstance(tokens, Tensor) and tokens.dtype != torch.int64:
+                likely = "Token ids are whole numbers. Turn a copy into floats when you need the mean."
+            elif isinstance(tokens, Tensor):
+                likely = "The length of a sequence is `self.seq_len`, whatever it was set to."
+            raise Mistake(f"`{key}` to be an int64 tensor of shape ({seq_len},)", describe(tokens), likely)
+        low, high = tokens.min().item(), tokens.max().item()
+        if low < 0 or high >= vocab_size:
+            raise Mistake(
+                f"token ids between 0 and vocab_size - 1 = {vocab_size - 1}",
+                f"ids from {low} to {high}",
+                "The upper end of `torch.randint` is not drawn: `torch.randint(0, self.vocab_size, ...)`.",
+            )
+    return item["preferred"].cpu(), item["rejected"].cpu()
+
+
+@SyntheticPreferenceDataset.case("length, keys, shapes and dtypes", points=0.5)
+def _(subject: Subject, draw: torch.Generator) -> None:
+    for _repeat in range(3):
+        num_pairs, seq_len, vocab_size = (
+            torch.randint(low, high, (), generator=draw).item()
+            for low, high in ((3, 40), (2, 30), (50, 2000))
+        )
+        handle = subject.create(num_pairs, seq_len, vocab_size)
+        length = subject.length(handle)
+        if length != num_pairs:
+            raise Mistake(f"len(dataset) to be num_pairs = {num_pairs}", describe(length))
+        for item in subject.items(handle, [0, num_pairs - 1, num_pairs // 2]):
+            _pair_of(item, seq_len, vocab_size)
+
+
+@SyntheticPreferenceDataset.case("the preferred sequence has the higher quality", points=1.0)
+def _(subject: Subject, draw: torch.Generator) -> None:
+    for seq_len, vocab_size in ((20, 1000), (1, 7), (5, 3)):
+        items = _draw_items(subject, 200, seq_len, vocab_size)
+        right = sum(p.sum() >= r.sum() for p, r in items)
+        if right == len(items):
+            continue
+        got = f"{len(items) - right} of {len(items)} pairs the other way round"
+        raise Mistake("the higher mean token id to be preferred in every pair", got, _ranking_mistake(items))
+
+
+RANKING_MISTAKES: dict[str, Callable[[Tensor], Tensor]] = {
+    "It looks as if the largest token decided. Quality is the mean.": lambda tokens: tokens.max(),
+    "It looks as if the first token decided. Quality is the mean.": lambda tokens: tokens[0],
+    "It looks as if the last token decided. Quality is the mean.": lambda tokens: tokens[-1],
+    "It looks as if the median decided. Quality is the mean.": lambda tokens: tokens.median(),
+    "It looks as if the smallest token decided. Quality is the mean.": lambda tokens: tokens.min(),
+}
+
+
+def _ranking_mistake(items: list[tuple[Tensor, Tensor]]) -> str | None:
+    right = sum(p.sum() >= r.sum() for p, r in items)
+    if right <= 0.1 * len(items):
+        return "The two are swapped: `preferred` gets the lower quality."
+    for said, quality in RANKING_MISTAKES.items():
+        if all(quality(p) >= quality(r) for p, r in items):
+            return said
+    if 0.3 <= right / len(items) <= 0.7:
+        return "It looks as if the order were left to chance. Compare the two qualities, then assign."
+    return None
+
+
+@SyntheticPreferenceDataset.case("tokens are independent and uniform", points=1.0)
+def _(subject: Subject, draw: torch.Generator) -> None:
+    # Sequences so short that every possible pair comes often: the counts show any kind of dependence.
+    vocab_size, seq_len = 3, 2
+    items = _draw_items(subject, 4000, seq_len, vocab_size)
+    if all(torch.equal(p.sort().values, r.sort().values) for p, r in items):
+        raise Mistake(
+            "two sequences drawn separately",
+            "the same tokens in both, in every pair",
+            "`rejected` seems to be made from `preferred`. Draw both.",
+        )
+    tokens = Counter(token for pair in items for tokens in pair for token in tokens.tolist())
+    odd = surprising(tokens, dict.fromkeys(range(vocab_size), 1 / vocab_size))
+    if odd is not None:
+        share = tokens[odd] / tokens.total()
+        likely = None
+        if odd == vocab_size - 1 and not tokens[odd]:
+            likely = "The upper end of `torch.randint` is not drawn: pass `self.vocab_size`, not one less."
+        elif odd == 0 and not tokens[odd]:
+            likely = "Token ids start at 0."
+        raise Mistake(
+            f"each of {vocab_size} tokens in about {1 / vocab_size:.0%} of the places",
+            f"token {odd} in {share:.1%}",
+            likely,
+        )
+    if all(p[0] != p[1] and r[0] != r[1] for p, r in items):
+        raise Mistake(
+            "tokens drawn with replacement",
+            "no token twice in any sequence",
+            "`torch.randperm` never repeats a token. Use `torch.randint`.",
+        )
+    pairs = Counter(_unordered(tuple(p.tolist()), tuple(r.tolist())) for p, r in items)
+    if surprising(pairs, _pair_probabilities(vocab_size, seq_len)) is not None:
+        raise Mistake(
+            "the tokens of both sequences to be independent of each other",
+            "some combinations of tokens far too often or too rarely",
+            "Draw every token anew, in both sequences, and do not sort or filter them.",
+        )
+    # The full vocabulary, in ten equal parts: a range that depends on nothing but vocab_size.
+    wide = Counter(
+        token * 10 // 1000
+        for pair in _draw_items(subject, 500, 20, 1000)
+        for tokens in pair
+        for token in tokens.tolist()
+    )
+    if surprising(wide, dict.fromkeys(range(10), 0.1)) is not None:
+        raise Mistake(
+            "all parts of the vocabulary equally often when vocab_size is 1000",
+            "some parts far more often than others",
+            "Use `self.vocab_size`, and draw uniformly.",
+        )
+
+
+def _unordered(preferred: tuple, rejected: tuple) -> tuple:
+    """One name for both orders of a pair of equal quality, since either order is right."""
+    if sum(preferred) == sum(rejected):
+        return min(preferred, rejected), max(preferred, rejected)
+    return preferred, rejected
+
+
+def _pair_probabilities(vocab_size: int, seq_len: int) -> dict[tuple, float]:
+    """Exact probability of every ranked pair, by enumeration of all pairs of sequences."""
+    sequences = list(itertools.product(range(vocab_size), repeat=seq_len))
+    probabilities: Counter = Counter()
+    for first, second in itertools.product(sequences, repeat=2):
+        better, worse = (first, second) if sum(first) >= sum(second) else (second, first)
+        probabilities[_unordered(better, worse)] += len(sequences) ** -2
+    return probabilities
+
+
+@SyntheticPreferenceDataset.case("pairs differ from index to index", points=0.5)
+def _(subject: Subject, draw: torch.Generator) -> None:
+    items = _draw_items(subject, 200, 20, 1000)
+    # Two of 1000 ** 40 possible pairs agree by chance with probability below 1e-115.
+    if len({(tuple(p.tolist()), tuple(r.tolist())) for p, r in items}) < len(items):
+        raise Mistake(
+            "200 different pairs",
+            "the same pair more than once",
+            "Draw in `__getitem__`, or draw all pairs in `__init__`; do not reset the seed for every item.",
+        )

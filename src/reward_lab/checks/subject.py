@@ -1,0 +1,195 @@
+"""How a check reaches the student's object: as a black box that answers calls."""
+
+import contextlib
+import io
+import logging
+import os
+import random
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from .probes import RECIPES, Probe
+from .values import plain
+
+# In a notebook a cell has a made-up file name. Installed code lies under one of these.
+_NOT_THE_STUDENTS = (os.path.dirname(os.path.dirname(__file__)), sys.prefix, sys.base_prefix)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception in the student's code: its type, its message, and the student's own line."""
+
+    type_name: str
+    message: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}" + (f" ({self.where})" if self.where else "")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of one request. All of it is plain data."""
+
+    value: object = None
+    """What was returned; None after a failure."""
+    failure: Failure | None = None
+    """The exception, if one was raised."""
+    arguments: tuple = ()
+    """The arguments as they stand after the call; for a probe, its state."""
+    printed: str = ""
+    """What the student's code printed."""
+
+
+class Subject(Protocol):
+    """The student's function or class. It may live in this process or in another one.
+
+    Every request seeds torch, NumPy and random first, so an answer is a function of its inputs.
+    Arguments are plain data or Probes; tensors arrive on the subject's device.
+    """
+
+    device: str
+
+    def call(self, *arguments: object) -> Reply:
+        """Call the function."""
+
+    def create(self, *arguments: object) -> Reply:
+        """Make an instance of the class and keep it; `value` is its handle."""
+
+    def length(self, handle: int) -> Reply:
+        """`len()` of an instance."""
+
+    def items(self, handle: int, indices: Sequence[int]) -> Reply:
+        """Several items of an instance, in this order; `value` is their list."""
+
+
+class LocalSubject:
+    """A Subject in this process: the student's kernel, or a worker's.
+
+    Args:
+        target: the function or class.
+        device: where tensors are sent.
+        seed: what the generators start from at every request.
+    """
+
+    def __init__(self, target: Callable, device: str = "cpu", seed: int = 0):
+        self.target = target
+        self.device = device
+        self.seed = seed
+        self._instances: list[object] = []
+
+    def call(self, *arguments: object) -> Reply:
+        built = self._build(arguments)
+        return self._ask(lambda: self.target(*built), arguments, built)
+
+    def create(self, *arguments: object) -> Reply:
+        built = self._build(arguments)
+
+        def make() -> int:
+            self._instances.append(self.target(*built))
+            return len(self._instances) - 1
+
+        return self._ask(make, arguments, built)
+
+    def length(self, handle: int) -> Reply:
+        return self._ask(lambda: len(self._instances[handle]))
+
+    def items(self, handle: int, indices: Sequence[int]) -> Reply:
+        instance = self._instances[handle]
+        return self._ask(lambda: [plain(instance[index]) for index in indices])
+
+    def _build(self, arguments: Sequence[object]) -> list[object]:
+        built: list[object] = []
+        for argument in arguments:
+            if isinstance(argument, Probe):
+                built.append(RECIPES[argument.recipe][0](argument.data, built, self.device))
+            else:
+                built.append(_to_device(plain(argument), self.device))
+        return built
+
+    def _ask(self, request: Callable, arguments: Sequence = (), built: Sequence = ()) -> Reply:
+        value = failure = None
+        with _seeded(self.seed), _quiet() as printed:
+            try:
+                value = plain(request())
+            except KeyboardInterrupt:
+                raise  # the Stop button, or a grader's time limit
+            except BaseException as error:  # SystemExit too: one answer must not end the whole check
+                failure = _failure(error)
+        after = tuple(
+            RECIPES[a.recipe][1](b) if isinstance(a, Probe) else plain(b)
+            for a, b in zip(arguments, built, strict=True)
+        )
+        return Reply(value, failure, after, printed.getvalue())
+
+
+def _to_device(value: object, device: str) -> object:
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_device(item, device) for item in value)
+    if isinstance(value, dict):
+        return {key: _to_device(item, device) for key, item in value.items()}
+    return value
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed every generator, and put all of them back afterwards: checking must not change a lesson."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[io.StringIO]:
+    """Catch what is printed, and keep warnings and logs away.
+
+    nbgrader gives no credit to a check that writes to stderr, whoever wrote it, so a right answer that
+    warns would lose its points.
+    """
+    printed = io.StringIO()
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    sys.stderr.flush()
+    stderr_fd, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # what compiled code writes goes past sys.stderr
+    try:
+        with (
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(action="ignore"),
+        ):
+            yield printed
+    finally:
+        os.dup2(stderr_fd, 2)
+        os.close(stderr_fd)
+        os.close(nowhere)
+        logging.disable(disabled)
+
+
+def _failure(error: BaseException) -> Failure:
+    """The exception in plain words, with the last line of it that is the student's."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its message can't be shown)"
+    where = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith(_NOT_THE_STUDENTS):
+            where = f"line {frame.lineno} of your code" + (f": {frame.line}" if frame.line else "")
+    return Failure(type(error).__name__, message[:500], where)

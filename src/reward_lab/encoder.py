@@ -1,0 +1,45 @@
+"""A text encoder: token ids in, one vector per text out."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SimpleTextEncoder(nn.Module):
+    """Average the token embeddings, then pass the average through two hidden layers.
+
+    Args:
+        vocab_size: number of different token ids; ids run from 0 to vocab_size - 1.
+        embed_dim: length of one token's embedding.
+        hidden_dim: length of the vector that comes out.
+        embedding_std: standard deviation of the initial embeddings, which are drawn from a normal
+            distribution around 0. The default, 1.0, is PyTorch's own.
+    """
+
+    def __init__(self, vocab_size: int, embed_dim: int, hidden_dim: int, embedding_std: float = 1.0):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embed_dim)
+        self.layers = nn.Sequential(
+            nn.Linear(embed_dim, hidden_dim),
+            nn.ReLU(),
+            nn.Linear(hidden_dim, hidden_dim),
+            nn.ReLU(),
+        )
+        with torch.no_grad():
+            # Scaling the default draw, and not drawing anew, keeps every other initial weight the
+            # same whatever the value, so that experiments differ in this one thing only.
+            self.embedding.weight.mul_(embedding_std)
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """Encode a batch of texts.
+
+        Args:
+            token_ids: (batch, seq_len) int64.
+
+        Returns:
+            (batch, hidden_dim), in the parameters' dtype.
+        """
+        # embedding_bag is self.embedding(token_ids).mean(dim=1) in one step. It never builds the
+        # (batch, seq_len, embed_dim) tensor in between, which is most of the time of a large batch.
+        pooled = F.embedding_bag(token_ids, self.embedding.weight, mode="mean")  # (batch, embed_dim)
+        return self.layers(pooled)  # (batch, hidden_dim)

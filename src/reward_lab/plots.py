@@ -1,0 +1,127 @@
+"""The figures that lessons share. Colours are told apart by everybody (Okabe and Ito, 2008), and never alone."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .trainer import History
+
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#666666"
+CHANCE_LOSS = float(np.log(2))
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure in a notebook, with a text for those who can't see it, and close it.
+
+    Args:
+        figure: what to show.
+        alt: what the figure shows, in a sentence or two; it is kept in the notebook as the image's alt text.
+    """
+    from IPython.display import display  # here, so that the package works without IPython
+
+    display(figure, metadata={"image/png": {"alt": alt}})
+    plt.close(figure)
+
+
+def _panels(count: int, width: float = 5.2, height: float = 3.8) -> tuple[Figure, Sequence[Axes]]:
+    figure, axes = plt.subplots(
+        1, count, figsize=(width * count, height), layout="constrained", squeeze=False
+    )
+    for axis in axes[0]:
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes[0]
+
+
+def plot_bradley_terry(differences: Sequence[float] = (2.0, -2.0)) -> Figure:
+    """The preference probability and the loss as functions of the reward difference, with points marked."""
+    figure, (left, right) = _panels(2)
+    x = np.linspace(-5, 5, 201)
+    marked = np.asarray(differences)
+    for axis, curve, name in (
+        (left, lambda d: 1 / (1 + np.exp(-d)), "P(preferred wins)"),
+        (right, lambda d: np.logaddexp(0, -d), "loss (nats)"),
+    ):
+        axis.plot(x, curve(x), color=BLUE)
+        axis.plot(marked, curve(marked), "o", color=ORANGE)
+        for d in marked:
+            axis.annotate(
+                f"{d:+g}: {curve(d):.3f}", (d, curve(d)), xytext=(8, -4), textcoords="offset points"
+            )
+        axis.set(xlabel="reward of preferred - reward of rejected", ylabel=name)
+        axis.axvline(0, color=GREY, linestyle=":")
+    left.set_title("The sigmoid turns a difference into a probability")
+    right.set_title("The loss grows linearly when the ranking is wrong")
+    return figure
+
+
+def plot_history(history: History, title: str, held_out: bool = True) -> Figure:
+    """Loss and accuracy per epoch, on training and, if asked for, held-out pairs, beside chance and limit."""
+    figure, (left, right) = _panels(2)
+    epochs = np.arange(1, len(history.train_loss) + 1)
+    for axis, name in ((left, "loss"), (right, "accuracy")):
+        axis.plot(epochs, getattr(history, f"train_{name}"), color=BLUE, label="training pairs")
+        if held_out:
+            axis.plot(
+                epochs,
+                getattr(history, f"held_out_{name}"),
+                color=ORANGE,
+                linestyle="--",
+                label="held-out pairs",
+            )
+        axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    left.axhline(CHANCE_LOSS, color=GREY, linestyle=":", label=f"guessing (ln 2 = {CHANCE_LOSS:.3f})")
+    left.set(ylabel="Bradley-Terry loss (nats)", ylim=(0, None))
+    right.axhline(0.5, color=GREY, linestyle=":", label="guessing")
+    right.axhline(1.0, color=GREEN, linestyle="-.", label="best possible")
+    right.set(ylabel="preference accuracy", ylim=(0.4, 1.05))
+    for axis in (left, right):
+        axis.legend(fontsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def plot_quality_against_reward(panels: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
+    """One scatter plot per entry: name -> (true qualities, predicted rewards), with the correlation."""
+    figure, axes = _panels(len(panels))
+    for axis, (name, (quality, reward)) in zip(axes, panels.items(), strict=True):
+        axis.scatter(quality, reward, color=BLUE, s=16, alpha=0.7)
+        correlation = np.corrcoef(quality, reward)[0, 1]
+        axis.set(xlabel="true quality (mean token id)", ylabel="predicted reward", xlim=(0, 1000))
+        axis.set_title(f"{name}: correlation {correlation:.2f}", fontsize=10)
+    figure.suptitle(title)
+    return figure
+
+
+def plot_seeds(
+    results: Mapping[str, Sequence[float]], limits: Mapping[str, float], title: str, xlabel: str
+) -> Figure:
+    """One row per method and one dot per seed, with the mean; limits as vertical lines.
+
+    Args:
+        results: method -> one value per seed.
+        limits: name -> value that the results are held against.
+        title: the finding.
+        xlabel: what the values are.
+    """
+    figure, (axis,) = _panels(1, width=8.5, height=0.6 * len(results) + 1.9)
+    for row, values in enumerate(results.values()):
+        axis.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.6)
+        mean = float(np.mean(values))
+        axis.plot(mean, row, "|", color=ORANGE, markersize=22, markeredgewidth=2.5)
+        axis.annotate(
+            f"{mean:.3f}", (mean, row), xytext=(0, 13), textcoords="offset points", ha="center", fontsize=9
+        )
+    styles = (":", "--", "-.", "-")
+    for (name, value), style in zip(limits.items(), styles, strict=False):
+        axis.axvline(value, color=GREY, linestyle=style, label=f"{name} ({value:.3g})")
+    axis.set_yticks(range(len(results)), list(results))
+    axis.set_ylim(len(results) - 0.4, -0.7)  # the first method on top, with room for its mean
+    axis.set_xlabel(f"{xlabel}; dot: one seed, bar: mean")
+    axis.set_title(title)
+    axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=len(limits), frameon=False)
+    return figure

@@ -2,12 +2,16 @@
 
 import os
 import sysconfig
+import warnings
 
 from traitlets.config import Config
 
 # nbgrader calls the `alembic` command by name. It stands beside this Python, which is on no PATH unless
 # the virtual environment was activated.
 os.environ["PATH"] = sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")
+
+# nbgrader's models make SQLAlchemy 2.1 warn at every submission; nothing that a user could act on.
+warnings.filterwarnings("ignore", message="Object of type <Submitted", module="nbgrader")
 
 COURSE_CONFIG = '''"""nbgrader settings of this course. Add your own below."""
 

@@ -1,13 +1,269 @@
 # %% [markdown]
-# # Hi {{lesson}}
+# # Lesson 1: Reward modelling
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+#
+# A language model can be trained towards anything that gives its answers a score. For "was this answer
+# helpful?" no formula gives the score. So we learn it, from people who compared two answers and said which
+# one they prefer. The network that learns it is the **reward model**. Everything that comes after it in
+# RLHF (reinforcement learning from human feedback) can only be as good as this score.
+#
+# In this lesson you build a reward model, train it until it ranks every training pair correctly, and then
+# find out what that perfect score was hiding.
+#
+# **You will be able to**
+# - turn comparisons into probabilities and into a loss, with the Bradley-Terry model;
+# - write the four parts of a training program: a metric, a data set, a training step, a report;
+# - tell a model that learnt the rule from one that learnt the pairs, and name three cures.
+#
+# **You need** Python, a little PyTorch, and the derivative of a logarithm. **Time:** about 90 minutes. The
+# whole notebook runs in under a minute on two CPU cores, and unchanged on a GPU.
 
 # %%
+# Set-up. Run this cell first; running it again does no harm.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("reward_lab") is None:
+    if importlib.util.find_spec("google.colab") is None:
+        raise ModuleNotFoundError("reward_lab is not installed: run `make setup` and choose its kernel (.venv)")
+    # In Colab: this one package, at a fixed version. --no-deps leaves every preinstalled package alone.
+    package = "{{repository}}/archive/refs/tags/{{tag}}.tar.gz"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", package], check=True)
+
+import inspect
+import random
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import Code
+from torch.utils.data import Dataset
+
 import reward_lab as rl
+from reward_lab import recipes
 from reward_lab.checks import lesson01 as check
+
+torch.set_num_threads(1)  # models this small run faster on one thread than on several
+device = "cuda" if torch.cuda.is_available() else "cpu"
+where = torch.cuda.get_device_name(0) if device == "cuda" else "CPU"
+print(f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, on {where}")
+
+# %%
+# One seed for everything that is random below: the same numbers on every run on one machine.
+SEED = 42
+random.seed(SEED)
+np.random.seed(SEED)
+torch.manual_seed(SEED)
+
+# %% [markdown]
+# ## 1. Why does this matter?
+#
+# How do you tell a language model what a good answer is? For "what is 17 times 23?" a program can check the
+# answer. For "explain gravity to a child" there is no answer key. Ten people would write ten good
+# explanations, and give the same one ten different marks.
+#
+# But show two explanations side by side, and most people can say at once which one they like better.
+# **Comparing is easier than scoring.** This is the idea on which RLHF rests:
+#
+# 1. People compare pairs of answers.
+# 2. A reward model learns a score that agrees with their choices.
+# 3. The language model is trained towards a high score.
+#
+# This lesson is about step 2.
+
+# %% [markdown]
+# ## 2. Building intuition
+#
+# Think of a teacher with a pile of essays. Is this one worth 7 points or 8? Hard to say, and next week the
+# teacher might say otherwise. Is this essay better than that one? Much easier.
+#
+# Enough comparisons put the whole pile in order. If A beats B and B beats C, then A should score higher than
+# C, though nobody compared those two. A reward model does the same with a network: it looks for scores under
+# which the winners come out on top.
+#
+# A **preference pair** is one such comparison: a prompt, the answer that was preferred, and the one that was
+# rejected. Here are three.
+
+# %%
+preference_data = [
+    {
+        "prompt": "Explain machine learning simply.",
+        "preferred": "Machine learning is when computers learn patterns from data, like how you learn to recognize faces.",
+        "rejected": "ML utilizes gradient-based optimization of parameterized function approximators.",
+    },
+    {
+        "prompt": "What is reinforcement learning?",
+        "preferred": "RL is like training a dog — good behavior gets treats (rewards), bad behavior gets nothing.",
+        "rejected": "Reinforcement learning optimizes a policy via the Bellman optimality equation.",
+    },
+    {
+        "prompt": "How do neural networks work?",
+        "preferred": "A neural network passes information through layers, like a game of telephone, refining the message at each step.",
+        "rejected": "Neural networks are differentiable computational graphs with backpropagation.",
+    },
+]
+for pair in preference_data:
+    for key, text in pair.items():
+        print(f"{key:>10}: {text}")
+    print()
+
+# %% [markdown]
+# What do the preferred answers have in common? They use plain words and a picture from everyday life. Nobody
+# wrote that rule down. A reward model has to find it from the choices alone.
+#
+# Outside this series the two texts are often called `chosen` and `rejected` (in TRL, OpenRLHF and
+# RewardBench files); here they are `preferred` and `rejected`, and mean the same.
+
+# %% [markdown]
+# ## 3. The mathematics
+#
+# **From two scores to a probability.** Say the answer $y_w$ (the winner) has reward $r_w$ and the answer $y_l$
+# has reward $r_l$. People are not machines: the better answer should win often, not always, and more often
+# when it is much better. The **Bradley-Terry model** says how often:
+#
+# $$P(y_w \succ y_l) = \sigma(r_w - r_l), \qquad \sigma(z) = \frac{1}{1 + e^{-z}}.$$
+#
+# Only the difference counts. Add 10 to every reward, and no probability changes.
+#
+# **By hand.** Take $r_w = 3.0$ and $r_l = 1.0$. The difference is 2.0, and
+#
+# $$\sigma(2.0) = \frac{1}{1 + e^{-2.0}} = \frac{1}{1.135} = 0.881.$$
+#
+# With these rewards the model expects the first answer to win in 88.1 % of comparisons.
+#
+# **From a probability to a loss.** We want the rewards under which the choices that people made are as likely as
+# possible. Maximising a product of probabilities is the same as minimising the sum of their negative
+# logarithms, so the loss of one pair is
+#
+# $$\mathcal{L} = -\log \sigma(r_w - r_l).$$
+#
+# **By hand.** The difference +2 costs $-\log 0.881 = 0.127$. The difference -2, the wrong way round, costs
+# $-\log 0.119 = 2.127$. A model that can't tell the two apart has difference 0, and pays $\ln 2 = 0.693$.
+#
+# **Predict, then run.** What does the loss do far to the left, where the model is sure and wrong? Does it level
+# off, grow like a straight line, or grow like a square? Decide before you run the cell.
+
+# %% tags=["experiment"]
+rl.plots.show(
+    rl.plots.plot_bradley_terry(),
+    alt="Left: the sigmoid rises from 0 to 1 and passes 0.881 at a difference of 2 and 0.119 at -2. "
+    "Right: the loss falls to 0 on the right and is nearly a straight line of slope -1 on the left.",
+)
+for difference in (2.0, 0.0, -2.0):
+    loss = rl.bradley_terry_loss(torch.tensor([difference]), torch.tensor([0.0]))
+    print(f"difference {difference:+.0f}: loss {loss:.4f}")
+
+# %% [markdown]
+# **A straight line.** For a large negative difference $d$ the loss is close to $-d$. A pair that is ranked badly
+# wrong keeps pulling with full force, and no pair pulls with more: the slope never exceeds 1 in size. A pair that is
+# ranked rightly by a wide margin hardly pulls at all.
+
+# %% [markdown]
+# ## 4. Let's build it, part by part
+#
+# In RLHF a reward model starts from a pretrained language model, whose output layer is replaced by one
+# that gives a single number. Ours has the same two parts, small enough to train in seconds.
+#
+# ### Part 1: the text encoder
+#
+# A text comes in as a list of token ids. Each token has an **embedding**, a vector that is learnt. The encoder
+# averages the embeddings of all tokens, and passes the average through two layers.
+#
+# Averaging forgets the order of the tokens: "dog bites man" and "man bites dog" get the same vector. For the
+# world of this lesson that is enough.
+
+# %%
+Code(inspect.getsource(rl.SimpleTextEncoder), language="python")
+
+# %%
+encoder = rl.SimpleTextEncoder(vocab_size=1000, embed_dim=64, hidden_dim=128).to(device)
+token_ids = torch.randint(0, 1000, (2, 20), device=device)
+print(f"token ids {tuple(token_ids.shape)}  ->  vectors {tuple(encoder(token_ids).shape)}")
+
+# %% [markdown]
+# ### Part 2: the reward head
+#
+# One linear layer turns the vector into one number. That is the whole difference between a language model
+# and a reward model: not a word comes out, but a score.
+
+# %%
+Code(inspect.getsource(rl.RewardModel), language="python")
+
+# %%
+reward_model = rl.RewardModel(vocab_size=1000, embed_dim=64, hidden_dim=128).to(device)
+token_ids = torch.randint(0, 1000, (4, 20), device=device)
+rewards = reward_model(token_ids)
+print(f"token ids {tuple(token_ids.shape)}  ->  rewards {tuple(rewards.shape)}")
+print("rewards of four random texts, before any training:", [round(r, 3) for r in rewards.tolist()])
+
+# %% [markdown]
+# ### Part 3: the Bradley-Terry loss
+#
+# The formula of section 3, averaged over a batch. One trap: computed as written, sigmoid first and logarithm
+# second, it breaks. In 32-bit numbers $\sigma(-200)$ is exactly 0, and its logarithm is minus infinity.
+# `logsigmoid` computes both in one step, without going through the 0.
+
+# %%
+Code(inspect.getsource(rl.bradley_terry_loss), language="python")
+
+# %%
+reward_preferred = torch.tensor([3.0, 1.5, 4.0])
+reward_rejected = torch.tensor([1.0, 2.0, 0.5])
+print("differences:", (reward_preferred - reward_rejected).tolist())
+print(f"loss: {rl.bradley_terry_loss(reward_preferred, reward_rejected):.4f}")
+
+far_wrong = torch.tensor([-200.0])
+print(f"at a difference of -200: sigmoid then log {-torch.log(torch.sigmoid(far_wrong)).item()}, ", end="")
+print(f"logsigmoid {rl.bradley_terry_loss(far_wrong, torch.zeros(1)).item()}")
+
+# %% [markdown]
+# The second pair has the rejected answer on top ($1.5 < 2.0$). It alone adds more to the loss than the other
+# two together.
+
+# %% [markdown]
+# ## 5. Your turn
+#
+# Each exercise has an answer cell and a check cell below it. Write your answer over the two lines that end in
+# `NotImplementedError()`, run the cell, then run the check. The check says what it expected, what it got, and,
+# if it recognises the mistake, which one it is. The notebook goes on whether or not an exercise is solved.
+
+# %% [markdown]
+# ### TODO 1: preference accuracy
+#
+# | | |
+# |---|---|
+# | Purpose | the number by which every reward model is judged |
+# | Difficulty, importance | easy, high |
+# | Time | 5 minutes |
+# | Points | 2 |
+#
+# `preference_accuracy(reward_preferred, reward_rejected) -> float`
+#
+# Both inputs are tensors of shape `(n,)`, with at least one pair, and finite. Return the fraction of pairs whose
+# preferred reward is **strictly** higher. A tie is not a correct ranking. A Python float, a NumPy number and a
+# 0-dim tensor all count.
+#
+# **By hand.** Preferred `[3.0, 1.5, 4.0, 2.0]`, rejected `[1.0, 2.0, 0.5, 1.8]`: right, wrong, right, right. That is
+# 3 of 4, so 0.75.
+#
+# <details><summary>Hint 1</summary>A comparison of two tensors works element by element.</details>
+# <details><summary>Hint 2</summary><code>reward_preferred > reward_rejected</code> has one True or False per pair. As a number, True is 1.</details>
+# <details><summary>Hint 3</summary>PyTorch takes the mean of floats only: call <code>.float()</code> first.</details>
+# <details><summary>Solution idea</summary>Compare with <code>&gt;</code>, convert to float, take the mean, and turn it into a Python number with <code>.item()</code>.</details>
 
 # %% nbgrader={"grade_id": "preference_accuracy", "solution": true}
 def preference_accuracy(reward_preferred, reward_rejected):
-    """Doc."""
+    """Fraction of pairs whose preferred reward is strictly higher.
+
+    Args:
+        reward_preferred: (n,) tensor, n >= 1.
+        reward_rejected: (n,) tensor.
+
+    Returns:
+        A number between 0.0 and 1.0.
+    """
     ### BEGIN SOLUTION
     return (reward_preferred > reward_rejected).float().mean().item()
     ### END SOLUTION
@@ -15,12 +271,569 @@ def preference_accuracy(reward_preferred, reward_rejected):
 # %% nbgrader={"grade_id": "check_preference_accuracy", "grade": true, "locked": true, "points": 2}
 check.preference_accuracy(preference_accuracy)
 
-# %% [markdown] nbgrader={"grade_id": "ask_noise", "locked": true}
-# Why noise?
+# %% [markdown]
+# **What you just showed.** Accuracy looks at the order only. It can't tell a margin of 0.001 from one of 100, and
+# it has no slope to follow. That is why we train on the loss, and report the accuracy.
+
+# %% [markdown]
+# ### TODO 2: a world whose rule is known
+#
+# | | |
+# |---|---|
+# | Purpose | data for which we can say whether the model learnt the right thing |
+# | Difficulty, importance | medium, high |
+# | Time | 15 minutes |
+# | Points | 3 |
+#
+# `SyntheticPreferenceDataset(num_pairs, seq_len, vocab_size)` with `__len__` and `__getitem__(idx) -> dict`
+#
+# With real preferences nobody knows the true rule, so nobody can say how much of it a model has found. So we
+# make a world with a rule of our own: a text is a random sequence of token ids, and **its quality is its mean
+# token id**. An item is a dict with two keys:
+# - `preferred`: the sequence of higher quality, an int64 tensor of shape `(seq_len,)`;
+# - `rejected`: the other one, of the same kind.
+#
+# All tokens are independent and uniform on 0 .. `vocab_size - 1`. At equal quality either order is right. Pairs
+# differ from index to index. You may draw in `__getitem__` or draw everything in `__init__`; both count.
+#
+# **By hand.** With `seq_len = 4`, the draws `[9, 1, 3, 3]` (mean 4.0) and `[5, 5, 5, 2]` (mean 4.25): the second is
+# preferred, though the first holds the largest token.
+#
+# <details><summary>Hint 1</summary><code>torch.randint(0, self.vocab_size, (self.seq_len,))</code> draws one sequence. Its upper end is never drawn.</details>
+# <details><summary>Hint 2</summary>Token ids are whole numbers, and PyTorch takes no mean of those: <code>sequence.float().mean()</code>.</details>
+# <details><summary>Hint 3</summary>Draw two sequences, compute both means, and decide with an <code>if</code> which one goes where.</details>
+# <details><summary>Solution idea</summary>In <code>__getitem__</code>: draw <code>a</code> and <code>b</code>; if the mean of <code>a</code> is below that of <code>b</code>, swap them; return <code>{"preferred": a, "rejected": b}</code>.</details>
+
+# %% nbgrader={"grade_id": "SyntheticPreferenceDataset", "solution": true}
+class SyntheticPreferenceDataset(Dataset):
+    """Preference pairs of random token sequences, ranked by their mean token id."""
+
+    def __init__(self, num_pairs, seq_len, vocab_size):
+        self.num_pairs = num_pairs
+        self.seq_len = seq_len
+        self.vocab_size = vocab_size
+
+    def __len__(self):
+        """How many pairs there are."""
+        ### BEGIN SOLUTION
+        return self.num_pairs
+        ### END SOLUTION
+
+    def __getitem__(self, idx):
+        """A dict with `preferred` and `rejected`, each (seq_len,) int64."""
+        ### BEGIN SOLUTION
+        first = torch.randint(0, self.vocab_size, (self.seq_len,))
+        second = torch.randint(0, self.vocab_size, (self.seq_len,))
+        if first.float().mean() < second.float().mean():
+            first, second = second, first
+        return {"preferred": first, "rejected": second}
+        ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_SyntheticPreferenceDataset", "grade": true, "locked": true, "points": 3}
+check.SyntheticPreferenceDataset(SyntheticPreferenceDataset)
+
+# %% [markdown]
+# **What you just showed.** You hold a world whose answer key is known. The rule never errs, so a perfect reward model
+# would rank every pair correctly: the best possible accuracy, the **Bayes accuracy**, is exactly 1.0. Keep that
+# number in mind.
+
+# %% [markdown]
+# ## 6. Putting it all together
+#
+# From here on the notebook uses the package's own versions of your exercises, so that nothing below depends on
+# yours. One difference: the package's data set draws all pairs once, from a seed. Item 7 is then the same pair
+# every time you ask for it. A data set that draws anew at every call never shows the model the same pair twice,
+# and that will turn out to matter a great deal.
+
+# %%
+dataset = rl.SyntheticPreferenceDataset(num_pairs=2000, seq_len=20, vocab_size=1000, seed=SEED)
+pair = dataset[0]
+print(f"{len(dataset)} pairs of sequences of {len(pair['preferred'])} tokens")
+for key in ("preferred", "rejected"):
+    print(f"first pair, {key:9s}: quality {rl.true_quality(pair[key]).item():.1f}, tokens {pair[key][:6].tolist()} ...")
+print(f"model parameters: {sum(p.numel() for p in reward_model.parameters()):,}")
+
+# %% [markdown]
+# ### TODO 3: one training step
+#
+# | | |
+# |---|---|
+# | Purpose | the four lines in which all learning happens |
+# | Difficulty, importance | medium, high |
+# | Time | 10 minutes |
+# | Points | 3 |
+#
+# `training_step(model, optimizer, preferred, rejected) -> float`
+#
+# `preferred` and `rejected` are int64 token ids of shape `(batch, seq_len)`. `model(token_ids)` gives rewards of
+# shape `(batch,)`. Take exactly one plain `optimizer.step()` on the **mean** Bradley-Terry loss of the batch, and
+# return the loss from **before** the step, as a number. Three things to get right:
+# - the loss must be right for margins from -200 to +200;
+# - gradients left over from before must not matter;
+# - no clipping, and the model stays in the mode in which it came.
+#
+# **By hand.** One pair, and a model with one weight $w = 2$: the preferred text has reward $w$, the rejected one 0.
+# The margin is 2, the loss 0.1269, and its slope $-(1 - \sigma(2)) = -0.1192$. Plain gradient descent with
+# learning rate 0.5 moves $w$ to $2 + 0.5 \cdot 0.1192 = 2.0596$. The function returns 0.1269.
+#
+# <details><summary>Hint 1</summary><code>backward()</code> adds to the gradients that are there. Who empties them, and when?</details>
+# <details><summary>Hint 2</summary>Three calls, each once: <code>optimizer.zero_grad()</code>, <code>loss.backward()</code>, <code>optimizer.step()</code>.</details>
+# <details><summary>Hint 3</summary>The loss is <code>-F.logsigmoid(margin).mean()</code> with <code>torch.nn.functional</code> as <code>F</code>, or <code>rl.bradley_terry_loss</code>.</details>
+# <details><summary>Solution idea</summary>Score both halves, compute the loss, empty the gradients, go backward, step, and return <code>loss.item()</code>: the value was computed before the step.</details>
+
+# %% nbgrader={"grade_id": "training_step", "solution": true}
+def training_step(model, optimizer, preferred, rejected):
+    """One optimizer step on the mean Bradley-Terry loss of a batch.
+
+    Args:
+        model: maps (batch, seq_len) token ids to (batch,) rewards.
+        optimizer: a torch.optim.Optimizer over the model's parameters.
+        preferred: (batch, seq_len) int64 token ids.
+        rejected: (batch, seq_len) int64 token ids.
+
+    Returns:
+        The loss before the step, as a number.
+    """
+    ### BEGIN SOLUTION
+    loss = rl.bradley_terry_loss(model(preferred), model(rejected))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_training_step", "grade": true, "locked": true, "points": 3}
+check.training_step(training_step)
+
+# %% [markdown]
+# **What you just showed.** A loop over batches that calls this function is a complete trainer. The package's
+# `train_reward_model` is that loop, plus measurements after every epoch.
+
+# %% [markdown]
+# ## 7. Training and results
+#
+# The usual recipe: Adam with learning rate 0.001, batches of 32, 20 passes over the 2,000 pairs.
+#
+# **Predict, then run.** Guessing gives an accuracy of 0.5 and a loss of 0.693. Where will 20 epochs take the accuracy on
+# the training pairs? Put your number into the first line of the cell.
+
+# %% tags=["experiment"]
+my_guess = None  # the training accuracy after 20 epochs, for example 0.8
+
+reward_model, history = recipes.run_recipe(recipes.USUAL, SEED, device)
+for epoch in (1, 5, 10, 15, 20):
+    loss, accuracy = history.train_loss[epoch - 1], history.train_accuracy[epoch - 1]
+    print(f"epoch {epoch:2d}: training loss {loss:.4f}, training accuracy {accuracy:.3f}")
+print(f"your guess: {my_guess}")
+
+# %% tags=["experiment"]
+rl.plots.show(
+    rl.plots.plot_history(history, "The training loss goes to 0, the training accuracy to 1", held_out=False),
+    alt="Training loss falls from 0.67 to nearly 0 and training accuracy rises from 0.64 to 1.0 within ten epochs.",
+)
+
+# %% [markdown]
+# Every one of the 2,000 pairs is ranked correctly, and the loss is almost 0. Many tutorials stop here.
+
+# %% [markdown]
+# ## 8. Final output
+#
+# Does a higher reward go with a higher quality? We draw 20 sequences whose tokens lie within 100 of a centre, move
+# the centre from 100 to 900, and compare the model's reward with the true quality.
+
+# %% tags=["experiment"]
+generator = torch.Generator().manual_seed(SEED)
+clustered = torch.stack(
+    [torch.randint(max(0, c - 100), min(1000, c + 100), (20,), generator=generator) for c in range(100, 901, 42)]
+)
+
+
+def quality_and_reward(model, token_ids):
+    """True quality and predicted reward of each text, as two arrays."""
+    rewards = rl.score_in_batches(model, token_ids.to(device))
+    return rl.true_quality(token_ids).numpy(), rewards.cpu().numpy()
+
+
+on_clustered = quality_and_reward(reward_model, clustered)
+correlation = np.corrcoef(*on_clustered)[0, 1]
+rl.plots.show(
+    rl.plots.plot_quality_against_reward(
+        {"texts around one value": on_clustered}, "Higher quality, higher reward"
+    ),
+    alt="Predicted reward rises with true quality, from strongly negative at 100 to strongly positive at 900.",
+)
+print(f"correlation between true quality and predicted reward: {correlation:.2f}")
+
+# %% [markdown]
+# A perfect training score and a correlation above 0.9. By the usual standard we are done: the model has learnt that
+# quality is the mean token id.
+#
+# Has it?
+
+# %% [markdown]
+# ### 8.1 The pairs it has never seen
+#
+# The test of a rule is a case that was not used to find it. We draw 5,000 new pairs from the same world. The true
+# rule ranks all of them correctly, so the best possible score is 1.0.
+
+# %% [markdown]
+# ### TODO 4: the held-out report
+#
+# | | |
+# |---|---|
+# | Purpose | the one table that shows whether a model learnt the rule or the pairs |
+# | Difficulty, importance | medium, very high |
+# | Time | 15 minutes |
+# | Points | 2 |
+#
+# `held_out_report(model, train_pairs, held_out_pairs) -> dict`
+#
+# Each pairs argument is a tuple of two int64 tensors of shape `(n, seq_len)`: the preferred and the rejected token
+# ids. Return a dict with `train_accuracy`, `held_out_accuracy` and `gap`, which is the first minus the second and may
+# be negative. Every pair counts once, and a tie counts as wrong. Three rules for every evaluation:
+# - the model scores in **evaluation mode**, and ends in the mode in which it came;
+# - no gradients are recorded, and none are left on the parameters;
+# - no parameter changes.
+#
+# **By hand.** 131 of 200 training pairs right: 0.655. 60 of 100 held-out pairs right: 0.600. The gap is 0.055.
+#
+# <details><summary>Hint 1</summary><code>model.training</code> tells the mode. Remember it before you call <code>model.eval()</code>.</details>
+# <details><summary>Hint 2</summary>Score inside <code>with torch.no_grad():</code>.</details>
+# <details><summary>Hint 3</summary>If you score in batches, count the correct pairs and divide once at the end. The mean of batch accuracies gives a short last batch too much weight.</details>
+# <details><summary>Solution idea</summary>Remember the mode, call <code>model.eval()</code>, compute both accuracies under <code>no_grad</code>, put the mode back with <code>model.train(was_training)</code>, return the dict.</details>
+
+# %% nbgrader={"grade_id": "held_out_report", "solution": true}
+def held_out_report(model, train_pairs, held_out_pairs):
+    """Accuracy on training pairs beside accuracy on held-out pairs.
+
+    Args:
+        model: maps (batch, seq_len) token ids to (batch,) rewards.
+        train_pairs: tuple of preferred and rejected token ids, each (n, seq_len) int64.
+        held_out_pairs: the same, for pairs that training has not seen.
+
+    Returns:
+        A dict with the numbers `train_accuracy`, `held_out_accuracy` and `gap`.
+    """
+    ### BEGIN SOLUTION
+    was_training = model.training
+    model.eval()
+    accuracies = []
+    with torch.no_grad():
+        for preferred, rejected in (train_pairs, held_out_pairs):
+            correct = model(preferred) > model(rejected)
+            accuracies.append(correct.float().mean().item())
+    model.train(was_training)
+    train_accuracy, held_out_accuracy = accuracies
+    return {
+        "train_accuracy": train_accuracy,
+        "held_out_accuracy": held_out_accuracy,
+        "gap": train_accuracy - held_out_accuracy,
+    }
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_held_out_report", "grade": true, "locked": true, "points": 2}
+check.held_out_report(held_out_report)
+
+# %% [markdown]
+# **Predict, then run.** The training accuracy is 1.000. What is the accuracy on the new pairs? Commit to a number.
+
+# %% tags=["experiment"]
+my_guess = None  # the held-out accuracy, for example 0.95
+
+held_out = tuple(part.to(device) for part in recipes.held_out_pairs(SEED))
+train = tuple(part.to(device) for part in dataset.pairs)
+report = rl.held_out_report(reward_model, train, held_out)
+print("                     this model   guessing   best possible")
+print(f"training accuracy      {report['train_accuracy']:.3f}        0.500         1.000")
+print(f"held-out accuracy      {report['held_out_accuracy']:.3f}        0.500         1.000")
+print(f"training loss          {history.train_loss[-1]:.3f}        0.693         0.000")
+print(f"held-out loss          {history.held_out_loss[-1]:.3f}        0.693         0.000")
+print(f"your guess: {my_guess}")
+
+# %% tags=["experiment"]
+rl.plots.show(
+    rl.plots.plot_history(
+        history, f"Trained to {report['train_accuracy']:.3f}, worth {report['held_out_accuracy']:.2f}: it learnt the pairs"
+    ),
+    alt="Training accuracy reaches 1.0 while held-out accuracy stays below 0.7. Training loss falls to 0 while "
+    "held-out loss rises from 0.68 to about 2, far above the 0.693 of guessing.",
+)
+
+# %% [markdown]
+# The held-out accuracy is about two thirds. And look at the held-out **loss**: it ends at about 2, almost three times what
+# guessing costs. The model is not only wrong on one pair in three, it is sure of itself where it is wrong.
+#
+# The dashed curve turns upward after a few epochs. Had we looked at training numbers only, we would never have known.
+
+# %% [markdown]
+# ### 8.2 Why the correlation looked so good
+#
+# The 20 sequences of section 8 were easy: each was drawn around one value, and their qualities span 100 to 900. The
+# training sequences are not like that. Twenty uniform tokens average close to 500 almost always (the standard deviation of
+# their mean is about 65). So the figure tested the model on differences several times larger than those it will
+# be asked about.
+#
+# **Predict, then run.** What will the correlation be on uniform sequences, like those of the training pairs?
+
+# %% tags=["experiment"]
+uniform = torch.randint(0, 1000, (500, 20), generator=generator)
+on_uniform = quality_and_reward(reward_model, uniform)
+rl.plots.show(
+    rl.plots.plot_quality_against_reward(
+        {"texts around one value": on_clustered, "uniform texts, as in training": on_uniform},
+        "The same model on easy texts and on the texts that matter",
+    ),
+    alt="Left: 20 clustered texts on a clear rising line. Right: 500 uniform texts in a wide cloud between "
+    "qualities 350 and 650, in which reward rises only weakly with quality.",
+)
+print(f"correlation on clustered texts {np.corrcoef(*on_clustered)[0, 1]:.2f}, ", end="")
+print(f"on uniform texts {np.corrcoef(*on_uniform)[0, 1]:.2f}")
+
+# %% [markdown]
+# **The lesson in the figure.** A test on easy cases flatters every model. Test on the kind of input that the model will
+# be used on.
+
+# %% [markdown]
+# ### 8.3 A yardstick
+#
+# Is that bad, or are 2,000 pairs just too few? We need something to hold it against. Take the simplest model that can
+# express the rule: **one weight per token**, the reward being the mean weight of the text's tokens. With the
+# Bradley-Terry loss this is a logistic regression, with one best solution, and no network, learning rate or
+# initialisation to get wrong. A small L2 penalty keeps the weights finite.
+#
+# **Predict, then run.** It has 1,000 weights, the network 88,961. Which one ranks new pairs better?
+
+# %% tags=["experiment"]
+weights = rl.fit_linear_bradley_terry(*train, vocab_size=1000)
+linear_accuracy = rl.preference_accuracy(*(rl.linear_reward(weights, part) for part in held_out))
+print(f"held-out accuracy: network {report['held_out_accuracy']:.3f}, linear fit {linear_accuracy:.3f}, best possible 1.000")
+
+figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
+axis.plot(weights.cpu(), ".", color=rl.plots.BLUE, markersize=3, label="learnt weight of each token")
+line = np.polyfit(np.arange(1000), weights.cpu(), 1)
+axis.plot(np.polyval(line, np.arange(1000)), color=rl.plots.ORANGE, label="straight line through them")
+axis.set(xlabel="token id", ylabel="weight", title="The linear fit finds the rule, with noise on every token")
+axis.legend(fontsize=8)
+rl.plots.show(
+    figure,
+    alt="Learnt weights rise with the token id, from negative to positive, in a noisy band around a straight line.",
+)
+
+# %% [markdown]
+# The linear fit beats the network by more than 0.1 on the same 2,000 pairs. So the pairs held more than the
+# network took from them.
+#
+# The figure also shows what limits the linear fit. The true rule is a straight line: token 700 is worth a little more
+# than token 699. But the fit does not know that neighbours are alike. It learns every token from the 80 times it occurs, and the
+# noise that remains costs the last 0.18.
+
+# %% [markdown]
+# ### 8.4 Three cures
+#
+# Three things could be at fault: too few different pairs, too much freedom, or a bad place to start from. Each
+# suggests a cure. We change one thing at a time, and run each five times, with five seeds for data and
+# initial weights, because one lucky run proves nothing. `run_recipe` is the code for all of them:
+
+# %%
+Code(inspect.getsource(recipes.run_recipe), language="python")
+
+# %% tags=["experiment"]
+SEEDS = range(5)
+
+
+def over_seeds(recipe):
+    """Held-out accuracy for each seed, with a line for each."""
+    accuracies = []
+    for seed in SEEDS:
+        _, run = recipes.run_recipe(recipe, seed, device)
+        accuracies.append(run.held_out_accuracy[-1])
+        print(f"seed {seed}: training accuracy {run.train_accuracy[-1]:.3f}, ", end="")
+        print(f"held-out accuracy {run.held_out_accuracy[-1]:.3f}, held-out loss {run.held_out_loss[-1]:.2f}")
+    print(f"mean held-out accuracy {np.mean(accuracies):.3f}")
+    return accuracies
+
+
+results = {"usual recipe": over_seeds(recipes.USUAL)}
+
+# %% [markdown]
+# **Cure 1: fresh pairs.** Draw 2,000 new pairs every epoch, 40,000 in all, with the same number of steps. Nothing can be
+# learnt by heart that comes only once.
+
+# %% tags=["experiment"]
+results["fresh pairs every epoch"] = over_seeds(recipes.FRESH_PAIRS)
+
+# %% [markdown]
+# The best cure is more data. It is also the one that money buys: in practice every pair is a person's time.
+#
+# **Cure 2: weight decay.** Every step takes a small share off every weight. Whatever the data do not keep up, fades. Decay 3 with
+# learning rate 0.001 takes off 0.3 % a step; that is strong, and it has to be.
+
+# %% tags=["experiment"]
+results["weight decay 3"] = over_seeds(recipes.WEIGHT_DECAY)
+
+# %% [markdown]
+# **Cure 3: a smaller start.** PyTorch draws embeddings with standard deviation 1. Averaged over 20 tokens, that is a
+# large random signal that has nothing to do with quality, and the layers above can use it to tell the training pairs
+# apart. It acts like a fingerprint of each text. Draw the embeddings with standard deviation 0.02 and the
+# fingerprints are gone: what the embeddings come to hold has to be learnt.
+#
+# **Predict, then run.** Only the start differs; the model can still fit every training pair. Will it?
+
+# %% tags=["experiment"]
+results["embeddings start at 0.02"] = over_seeds(recipes.SMALL_START)
+
+# %% [markdown]
+# The training accuracy is 1.000 again, so no freedom was taken away. The held-out accuracy is up by more than 0.1.
+# Two models can fit the same pairs perfectly and differ in what they say about new ones. **Where training
+# starts decides which of them you get.** But the held-out loss is still far above 0.693: the model is still
+# too sure of itself. Weight decay mends that, so we take both, and larger batches. (Guessing has a held-out loss of 0.69.)
+
+# %% tags=["experiment"]
+results["small start, decay 5, batch 500"] = over_seeds(recipes.BEST)
+
+# %% tags=["experiment"]
+linear = []
+for seed in SEEDS:
+    pairs = rl.SyntheticPreferenceDataset(2000, 20, 1000, seed=seed).pairs
+    weights = rl.fit_linear_bradley_terry(*pairs, vocab_size=1000)
+    linear.append(rl.preference_accuracy(*(rl.linear_reward(weights, part) for part in recipes.held_out_pairs(seed))))
+
+usual, start = np.mean(results["usual recipe"]), np.mean(results["embeddings start at 0.02"])
+rl.plots.show(
+    rl.plots.plot_seeds(
+        results,
+        limits={"guessing": 0.5, "linear fit, same pairs": float(np.mean(linear)), "best possible": 1.0},
+        title=f"Same model, same 2,000 pairs, training accuracy 1.0: {usual:.2f} or {start:.2f}\n"
+        "on new pairs, depending on where training starts",
+        xlabel="held-out accuracy",
+    ),
+    alt="Held-out accuracy of five recipes, five seeds each: usual recipe about 0.70; fresh pairs 0.93; weight "
+    "decay, a small start, and both together about 0.81 to 0.82, next to the linear fit's 0.82. Best possible 1.0.",
+)
+
+# %% [markdown]
+# **The figure of this lesson.** One model, five ways to train it. Two findings:
+# - with 2,000 fixed pairs the network now reaches what the linear fit reaches, and no more: that is what the pairs
+#   hold for a model that learns each token separately;
+# - only fresh pairs go beyond it.
+
+# %% [markdown]
+# ### 8.5 A bug that looks like success
+#
+# A colleague had every pair judged by two people, put the 4,000 judgements into one file, shuffled it, and split it in
+# half. With the usual recipe, on this split, the held-out accuracy comes out far better than ours.
+#
+# **Predict, then run.** Read the code before you run it. Where does the better number come from?
+
+# %% tags=["experiment"]
+judgements = [torch.cat([part, part]) for part in dataset.pairs]  # each pair twice: two people judged it
+order = torch.randperm(len(judgements[0]), generator=torch.Generator().manual_seed(SEED))
+first_half = tuple(part[order[:2000]].to(device) for part in judgements)
+second_half = tuple(part[order[2000:]].to(device) for part in judgements)
+
+torch.manual_seed(SEED)
+model = rl.RewardModel(vocab_size=1000, embed_dim=64, hidden_dim=128)
+rl.train_reward_model(model, first_half, second_half, rl.TrainConfig(log_every=10), device)
+
+# %% [markdown]
+# <details><summary>What is wrong?</summary>Every pair is in the file twice. After the shuffle, half of the "held-out" pairs are
+# also in the training half. The model has learnt those by heart, and ranks them perfectly. The split must go by pair (in
+# practice: by prompt), not by judgement.</details>
+
+# %% tags=["experiment"]
+trained_on = {tuple(row) for row in torch.cat(first_half, dim=1).tolist()}
+seen = torch.tensor([tuple(row) in trained_on for row in torch.cat(second_half, dim=1).tolist()], device=device)
+print(f"{seen.float().mean():.0%} of the held-out pairs were in the training half")
+for name, rows in (("seen in training", seen), ("really new", ~seen)):
+    scores = [rl.score_in_batches(model, part[rows]) for part in second_half]
+    print(f"accuracy on pairs {name}: {rl.preference_accuracy(*scores):.3f}")
+
+# %% [markdown]
+# ## 9. Reflection and next steps
+#
+# **What we built**
+# - a reward model that learns from comparisons, with the Bradley-Terry loss;
+# - a world with a known rule, so that every result stands beside the best possible one;
+# - a report that shows training and held-out accuracy side by side.
+#
+# **What to remember**
+# 1. Reward models learn from comparisons. Only differences between rewards mean anything.
+# 2. A training accuracy of 1.000 says nothing about new pairs. Never show it without the held-out one.
+# 3. Test on the kind of input that the model will be used on.
+# 4. Hold every score against a simple model and against the best possible.
+# 5. More pairs, regularisation and the starting point are three different cures. Try them one at a time.
+#
+# **Think about it.** Three questions, two points each, marked by hand. Two or three sentences each are enough.
+
+# %% [markdown] nbgrader={"grade_id": "ask_reflect_noise", "locked": true}
+# **Question 1.** What happens if the preferences are noisy, because people disagree? In one study two labelers agreed on
+# 73 % of pairs (Ouyang et al., 2022). Say what this does to the best possible held-out accuracy, and what a model that reaches training accuracy 1.000
+# on such data has learnt.
 #
 # ### BEGIN MARK SCHEME
-# 2 points for X
+# 2 points, one for each of:
+# - the best possible accuracy falls below 1: no model can predict a coin toss, so the ceiling is the mean of max(p, 1-p);
+# - a training accuracy of 1.000 then means that the model has learnt the errors too (memorised noise), so held-out accuracy suffers.
+#
+# Accept either point said in terms of the loss (its floor is the entropy of the labels, above 0). No credit for
+# "the model gets worse" without a reason.
 # ### END MARK SCHEME
 
-# %% [markdown] nbgrader={"grade_id": "reflect_noise", "solution": true, "grade": true, "points": 2}
-# Model answer.
+# %% [markdown] nbgrader={"grade_id": "reflect_noise", "grade": true, "solution": true, "points": 2}
+# When labels are noisy even the true rule disagrees with some of them, so the best possible accuracy is below 1. A
+# model that fits all of the training pairs has learnt the mistakes by heart as well, and will do worse on new pairs.
+
+# %% [markdown] nbgrader={"grade_id": "ask_reflect_ties", "locked": true}
+# **Question 2.** How would you handle ties, pairs where people find both answers equally good? Name one way to use
+# them in training, and say what it does to the two rewards.
+#
+# ### BEGIN MARK SCHEME
+# 2 points: 1 for a workable way, 1 for its effect on the rewards. For example:
+# - add each tie in both orders, or use a target of 0.5: the loss is then least at equal rewards, so it pulls them together;
+# - a model with three outcomes (Davidson; Rao and Kupper): ties are likeliest when the rewards are close;
+# - leave ties out: 1 point at most, with the remark that information on small differences is lost.
+# ### END MARK SCHEME
+
+# %% [markdown] nbgrader={"grade_id": "reflect_ties", "grade": true, "solution": true, "points": 2}
+# Use a target of one half: add the pair in both orders, or use the loss -0.5 log sigma(d) - 0.5 log sigma(-d). It is least at
+# d = 0, so it pulls the two rewards together.
+
+# %% [markdown] nbgrader={"grade_id": "ask_reflect_pretrained", "locked": true}
+# **Question 3.** In RLHF the reward model starts from a pretrained language model. Why is that important? Use something that
+# you saw in section 8.
+#
+# ### BEGIN MARK SCHEME
+# 2 points, one for each of:
+# - pretraining supplies knowledge of language that a few thousand pairs can't teach (which words are alike, what a text means), so
+#   far fewer pairs are needed;
+# - a link to section 8: the linear fit does not know that neighbouring tokens are alike; the starting point decides
+#   which of the models that fit the pairs is found; or fresh data are expensive and pretraining replaces part of them.
+# ### END MARK SCHEME
+
+# %% [markdown] nbgrader={"grade_id": "reflect_pretrained", "grade": true, "solution": true, "points": 2}
+# A pretrained model already knows which tokens and sentences are alike, so it does not need to see each of them in many
+# pairs. Section 8 showed that the starting point decides what a model says about new pairs, even when the fit to the training pairs is the same.
+
+# %% [markdown]
+# **Common mistakes**
+# - `>=` in the accuracy: a model that gives every text the same reward then scores 1.0.
+# - `log(sigmoid(x))`: infinite or frozen for badly ranked pairs.
+# - `zero_grad()` only after the step: the first step uses whatever was there before.
+# - reporting in training mode: with dropout the scores of one text differ from call to call.
+# - splitting by judgement in place of by pair: the held-out set is not held out.
+#
+# **Try next**
+# - Train on 500, 1,000, 4,000 and 8,000 pairs. How does the gap close?
+# - Replace the quality by the *largest* token id. Can a model that averages embeddings learn it?
+# - Stop training where the held-out loss is least. Which of the cures does that replace?
+#
+# **References, and what each is cited for**
+# - R. A. Bradley and M. E. Terry, Rank analysis of incomplete block designs, Biometrika 39 (1952): the model of paired comparisons.
+# - P. Christiano et al., Deep reinforcement learning from human preferences (2017): the loss, with a network as the score.
+# - L. Ouyang et al., Training language models to follow instructions with human feedback (2022): reward models for language models;
+#   agreement between labelers of 72.6 % (plus or minus 1.5).
+# - I. Loshchilov and F. Hutter, Decoupled weight decay regularization (2019): the weight decay of cure 2.
+# - A. Agresti, Categorical Data Analysis: the Bradley-Terry model as a logistic regression.
+#
+# **Next lesson.** Who is stronger, and how sure are we? Lesson 2 treats the Bradley-Terry model as statistics. Later lessons use the reward model
+# to improve a language model, with policy gradients and PPO.

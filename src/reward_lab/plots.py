@@ -48,9 +48,7 @@ def plot_bradley_terry(differences: Sequence[float] = (2.0, -2.0)) -> Figure:
         axis.plot(x, curve(x), color=BLUE)
         axis.plot(marked, curve(marked), "o", color=ORANGE)
         for d in marked:
-            axis.annotate(
-                f"{d:+g}: {curve(d):.3f}", (d, curve(d)), xytext=(8, -4), textcoords="offset points"
-            )
+            axis.annotate(f"{d:+g}: {curve(d):.3f}", (d, curve(d)), xytext=(7, 5), textcoords="offset points")
         axis.set(xlabel="reward of preferred - reward of rejected", ylabel=name)
         axis.axvline(0, color=GREY, linestyle=":")
     left.set_title("The sigmoid turns a difference into a probability")
@@ -114,7 +112,13 @@ def plot_seeds(
         mean = float(np.mean(values))
         axis.plot(mean, row, "|", color=ORANGE, markersize=22, markeredgewidth=2.5)
         axis.annotate(
-            f"{mean:.3f}", (mean, row), xytext=(0, 13), textcoords="offset points", ha="center", fontsize=9
+            f"{mean:.3f}",
+            (mean, row),
+            xytext=(0, 13),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # a limit's line may run behind it
         )
     styles = (":", "--", "-.", "-")
     for (name, value), style in zip(limits.items(), styles, strict=False):

@@ -1,0 +1,58 @@
+# The commands people type. `make demo` and `make test` need Python 3.11 or newer, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo test notebooks check grade bench figures clean
+
+help:
+	@echo "make demo       set up, build, run lesson 1 with its answers, grade a small class"
+	@echo "make test       set up, check style and drift, run all tests"
+	@echo "make setup      create the environment in $(VENV)"
+	@echo "make notebooks  build notebooks/ and the nbgrader course in build/course from solutions/"
+	@echo "make check      say whether notebooks/ is what solutions/ builds"
+	@echo "make grade COURSE=folder LESSON=01_reward_modeling"
+	@echo "make bench      print every figure that the README and the lessons quote"
+	@echo "make figures    run lesson 1 and write the README's figure"
+
+setup: $(VENV)/.done
+
+# The stamp is newer than what it was made from, so a change of dependencies sets up again.
+$(VENV)/.done: pyproject.toml constraints.txt
+	@echo "== Setting up the environment in $(VENV) (once; a few minutes, most of it downloads)"
+	@$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version.split()[0] if sys.version_info < (3, 11) else 0)"
+	$(PYTHON) -m venv $(VENV) || (echo "No venv module. On Debian or Ubuntu: apt-get install python3-venv"; exit 1)
+	@# torch first and pinned: nothing after it may then choose another build.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,test]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/python -m grader.demo
+
+test: setup
+	@echo "== Style"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet src grader tests
+	@echo "== Are the committed notebooks what the sources build?"
+	@$(BIN)/python -m grader.build --check
+	@echo "== Tests (a few minutes: lessons are executed and a class is graded)"
+	@$(BIN)/python -m pytest
+
+notebooks: setup
+	@$(BIN)/python -m grader.build
+
+check: setup
+	@$(BIN)/python -m grader.build --check
+
+grade: setup
+	@test -n "$(COURSE)" -a -n "$(LESSON)" || (echo "make grade COURSE=folder LESSON=01_reward_modeling"; exit 2)
+	@$(BIN)/python -m grader run "$(COURSE)" "$(LESSON)"
+
+bench: setup
+	@$(BIN)/python -m tests.bench
+
+figures: setup
+	@$(BIN)/python -m grader.demo --figures-only
+
+clean:
+	rm -rf build $(VENV)

@@ -7,28 +7,34 @@ Exit code 0 whatever the marks; 1 when the grader itself failed; 2 for wrong arg
 """
 
 import argparse
+import os
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from .gradebook import CourseError
-from .grading import Settings, grade_class, grade_files
+from .grading import grade_class, grade_files, write_missing_feedback
+from .sandbox import SandboxError
+from .settings import Settings
 from .verdict import Verdict
+
+UNSAFE = "graded without a sandbox (--unsafe): submissions could read and change anything that this user can"
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     settings = Settings(
-        seed=arguments.seed or secrets.token_hex(16), device=arguments.device, timeout=arguments.timeout
+        arguments.seed, arguments.device, arguments.timeout, arguments.workers, arguments.unsafe
     )
+    if settings.unsafe:
+        print(f"grader: {UNSAFE}", file=sys.stderr)
     try:
         if arguments.command == "verify":
-            if arguments.seed is None:
-                print(f"inputs drawn from a new seed; to repeat: --seed {settings.seed}", file=sys.stderr)
             _verify(arguments, settings)
         else:
             _run(arguments, settings)
-    except CourseError as error:
+    except (CourseError, SandboxError) as error:
         print(f"grader: {error}", file=sys.stderr)
         return 1
     return 0
@@ -50,15 +56,34 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
         command.add_argument(
             "--timeout",
-            type=int,
+            type=_positive,
             default=60,
             metavar="SECONDS",
-            help="limit for one cell; default: %(default)s",
+            help="limit for one submission; default: %(default)s",
         )
+        command.add_argument(
+            "--workers",
+            type=int,
+            choices=range(1, 257),
+            default=os.cpu_count() or 1,
+            metavar="N",
+            help="submissions graded at the same time; default: one for each core (%(default)s)",
+        )
+        command.add_argument("--unsafe", action="store_true", help="grade without a sandbox")
     return parser
 
 
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"a positive number of seconds is needed, not {text}")
+    return number
+
+
 def _verify(arguments: argparse.Namespace, settings: Settings) -> None:
+    if settings.seed is None:
+        settings = replace(settings, seed=secrets.token_hex(16))
+        print(f"inputs drawn from a new seed; to repeat: --seed {settings.seed}", file=sys.stderr)
     for verdict in grade_files(arguments.files, settings):
         print(verdict.to_json() if arguments.json else _paragraph(verdict), flush=True)
 
@@ -73,17 +98,16 @@ def _paragraph(verdict: Verdict) -> str:
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> None:
-    if arguments.seed is None:
-        settings.seed = None  # the course keeps its own
     verdicts = {}
     for done, (student, verdict, fresh) in enumerate(
         grade_class(arguments.course, arguments.lesson, settings), 1
     ):
         verdicts[student] = verdict
         print(f"[{done}] {student}: {verdict.headline}{'' if fresh else ' (unchanged)'}", flush=True)
-    print()
-    print(grade_table(verdicts))
-    print(f"\ngradebook   {arguments.course / 'gradebook.db'}")
+    print(f"\n{grade_table(verdicts)}\n", flush=True)
+    for done, student in enumerate(write_missing_feedback(arguments.course, arguments.lesson, settings.workers), 1):
+        print(f"feedback [{done}] {student}", flush=True)
+    print(f"gradebook   {arguments.course / 'gradebook.db'}")
     print(f"autograded  {arguments.course / 'autograded'}")
     print(f"feedback    {arguments.course / 'feedback'}")
 

@@ -16,8 +16,9 @@ from .__main__ import grade_table
 from .build import ROOT, lesson_sources, make_course, read_source
 from .demo_class import CLASS, submit
 from .gradebook import pristine_lessons
-from .grading import Settings, grade_class
+from .grading import grade_class
 from .headless import execute, save_figures
+from .settings import Settings
 
 LESSON = "01_reward_modeling"
 DEMO = ROOT / "build" / "demo"

@@ -1,25 +1,28 @@
-"""Grade submissions in an nbgrader course: its gradebook, autograded/ and feedback/ are nbgrader's own."""
+"""Write outcomes into an nbgrader course: gradebook, autograded/ and feedback/. One process writes.
+
+The gradebook is written through nbgrader's API and the feedback by nbgrader's converter, so Formgrader, feedback and
+export work as in any nbgrader course.
+"""
 
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
-from nbgrader.converters import Autograde, GenerateFeedback
-from nbgrader.converters.base import BaseConverter, NbGraderException
+from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import AssignLatePenalties
+from nbgrader.utils import compute_checksum, determine_grade
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from .build import released_notebook, write_notebook
-from .intake import Refused, Submission, is_check
+from .intake import Submission
 from .nbgrader_config import configure
-from .verdict import CheckVerdict, Verdict
+from .verify import Outcome
 
 STATE = ".reward-lab"
 """Folder in a course with what this grader keeps for itself."""
@@ -41,59 +44,115 @@ def pristine_lessons(course: Path) -> dict[str, NotebookNode]:
     return {name: nbformat.read(released_notebook(course, name), as_version=4) for name in names}
 
 
-def grade(
-    course: Path, student: str, submission: Submission, settings: dict[str, str], timeout: int
-) -> Verdict:
-    """Grade one submission with nbgrader: gradebook, autograded notebook and feedback are written.
+class CourseGradebook:
+    """The gradebook and the autograded notebooks of one lesson in a course. A context manager."""
+
+    def __init__(self, course: Path, lesson: str):
+        self.course, self.lesson = course.resolve(), lesson
+        self.config = configure(course_settings(course))
+        self.coursedir = CourseDirectory(config=self.config, root=str(self.course), assignment_id=lesson)
+        source = nbformat.read(self.course / "source" / lesson / f"{lesson}.ipynb", as_version=4)
+        self.questions = {cell.id: cell.source for cell in source.cells if "BEGIN MARK SCHEME" in cell.source}
+
+    def __enter__(self) -> "CourseGradebook":
+        self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.gradebook.close()
+
+    def write(self, student: str, submission: Submission, outcome: Outcome) -> None:
+        """Write one student's autograded notebook and grades. Marks and comments given by hand stay.
+
+        The notebook is replaced whole, then the grades change in one transaction. Killed anywhere, a second call
+        brings both to the same end.
+        """
+        notebook = autograded_notebook(submission, outcome, self.questions)
+        folder = self.course / "autograded" / student / self.lesson
+        file = folder / f"{self.lesson}.ipynb"
+        draft = file.with_suffix(".draft")
+        write_notebook(notebook, draft)
+        os.replace(draft, file)
+        self._write_grades(student, notebook)
+
+    def _write_grades(self, student: str, notebook: NotebookNode) -> None:
+        self.gradebook.update_or_create_student(student)
+        submitted = self.course / "submitted" / student / self.lesson
+        timestamp = self.coursedir.get_existing_timestamp(str(submitted))
+        known = {"timestamp": timestamp} if timestamp else {}
+        submission = self.gradebook.update_or_create_submission(self.lesson, student, **known)
+        (record,) = submission.notebooks
+        cells = {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata}
+        for grade in record.grades:
+            grade.auto_score, _ = determine_grade(cells[grade.name])
+            # As nbgrader does it: what was marked by hand before, or can be marked in no other way, is to be looked at.
+            grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
+        for comment in record.comments:
+            cell = cells[comment.name]
+            untouched = cell.metadata.nbgrader.get("checksum") == compute_checksum(cell)
+            comment.auto_comment = "No response." if untouched else None
+        self.gradebook.db.commit()
+        if submission.assignment.duedate is not None:
+            self._assign_late_penalty(student, notebook)
+
+    def _assign_late_penalty(self, student: str, notebook: NotebookNode) -> None:
+        names = {"notebook": self.lesson, "assignment": self.lesson, "student": student}
+        resources = {"nbgrader": {**names, "db_url": self.coursedir.db_url}}
+        AssignLatePenalties(config=self.config, log=course_log(self.course)).preprocess(notebook, resources)
+
+
+def autograded_notebook(submission: Submission, outcome: Outcome, questions: dict[str, str]) -> NotebookNode:
+    """The submission with what each check said, what each cell raised, and the marking schemes.
 
     Args:
-        course: the course folder.
-        student: nbgrader's id of the student.
         submission: as intake gives it.
-        settings: environment variables for the kernel, which tell the checks their seed and device.
-        timeout: seconds that one cell may run.
-
-    Raises:
-        Refused: nbgrader could not grade it.
+        outcome: of grading it.
+        questions: id -> the source of a question with its marking scheme.
     """
-    staged = course / STATE / "staged" / student / submission.lesson
-    shutil.rmtree(staged, ignore_errors=True)
-    write_notebook(submission.notebook, staged / f"{submission.lesson}.ipynb")
-    timestamp = course / "submitted" / student / submission.lesson / "timestamp.txt"
-    if timestamp.exists():
-        shutil.copy(timestamp, staged)
-    with _environment(settings):
-        _convert(Autograde, course, student, submission.lesson, timeout)
-    _convert(GenerateFeedback, course, student, submission.lesson, timeout)
-    return _read_verdict(course, student, submission)
+    notebook = nbformat.from_dict(submission.notebook)
+    messages = {check.grade_id: check for check in outcome.verdict.checks}
+    for cell in notebook.cells:
+        cell.source = questions.get(cell.id, cell.source)
+        if cell.id in outcome.errors:
+            name, value, trace = outcome.errors[cell.id]
+            cell.outputs = [nbformat.v4.new_output("error", ename=name, evalue=value, traceback=[trace])]
+        elif cell.id in messages:
+            check = messages[cell.id]
+            # nbgrader reads the points from a result that is a number.
+            points = nbformat.v4.new_output("execute_result", data={"text/plain": repr(float(check.score))})
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=check.message + "\n"), points]
+    return notebook
 
 
-def _convert(converter: type[BaseConverter], course: Path, student: str, lesson: str, timeout: int) -> None:
-    """Run one of nbgrader's converters on one student, its log going to a file in the course."""
-    config = configure(_course_settings(course), timeout)
+def write_feedback(course: Path, student: str, lesson: str) -> None:
+    """Write feedback/<student>/<lesson>/, with nbgrader's own converter."""
+    config = configure(course_settings(course))
     # nbgrader takes an id for a glob pattern, so a student called [x] needs escaping.
     escaped = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in student)
     directory = CourseDirectory(
         config=config, root=str(course.resolve()), assignment_id=lesson, student_id=escaped
     )
-    directory.submitted_directory = f"{STATE}/staged"
-    try:
-        converter(coursedir=directory, config=config, force=True, log=_course_log(course)).start()
-    except NbGraderException:
-        raise Refused(
-            "The notebook could not be run to its end: a cell ended the Python process, or used up its memory. "
-            f"The log is in {STATE}/nbgrader.log."
-        ) from None
+    GenerateFeedback(coursedir=directory, config=config, force=True, log=course_log(course)).start()
 
 
-def _course_settings(course: Path) -> Config:
+def forget(course: Path, student: str, lesson: str) -> None:
+    """Remove what an earlier, graded version of a refused submission left in the course's folders.
+
+    The gradebook is left alone: marks given by hand may stand there.
+    """
+    for folder in ("autograded", "feedback"):
+        shutil.rmtree(course / folder / student / lesson, ignore_errors=True)
+
+
+def course_settings(course: Path) -> Config:
     """What the course's own nbgrader_config.py sets."""
     if not (course / "nbgrader_config.py").exists():
         return Config()
     return PyFileConfigLoader("nbgrader_config.py", path=str(course.resolve())).load_config()
 
 
-def _course_log(course: Path) -> logging.Logger:
+def course_log(course: Path) -> logging.Logger:
+    """nbgrader's messages about a course go to a file in it."""
     log = logging.getLogger(f"reward-lab.course.{course.resolve()}")
     if not log.handlers:
         log.setLevel(logging.INFO)
@@ -101,46 +160,3 @@ def _course_log(course: Path) -> logging.Logger:
         (course / STATE).mkdir(parents=True, exist_ok=True)
         log.addHandler(logging.FileHandler(course / STATE / "nbgrader.log", encoding="utf-8"))
     return log
-
-
-@contextmanager
-def _environment(settings: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for a while; the kernel inherits them."""
-    before = dict(os.environ)
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _read_verdict(course: Path, student: str, submission: Submission) -> Verdict:
-    """The grades as the gradebook has them, and what each check printed."""
-    lesson = submission.lesson
-    verdict = Verdict(file="", lesson=lesson, status="graded", notes=list(submission.notes))
-    autograded = nbformat.read(course / "autograded" / student / lesson / f"{lesson}.ipynb", as_version=4)
-    messages = {
-        cell.metadata.nbgrader.grade_id: _message(cell) for cell in autograded.cells if is_check(cell)
-    }
-    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "reward-lab") as gradebook:
-        notebook = gradebook.find_submission_notebook(lesson, lesson, student)
-        grades = {grade.name: (grade.auto_score, grade.max_score) for grade in notebook.grades}
-    for name, message in messages.items():
-        auto_score, max_score = grades.pop(name)
-        verdict.checks.append(CheckVerdict(name, float(auto_score or 0.0), float(max_score), message))
-    verdict.score = sum(check.score for check in verdict.checks)
-    verdict.max_score = sum(check.max_score for check in verdict.checks)
-    verdict.manual_max = float(sum(max_score for _, max_score in grades.values()))
-    return verdict
-
-
-def _message(cell: NotebookNode) -> str:
-    """What a check cell said: its text, or the error that came in its place."""
-    parts = []
-    for output in cell.outputs:
-        if output.output_type == "stream" and output.name == "stdout":
-            parts.append(output.text.strip())
-        elif output.output_type == "error":
-            parts.append(f"{output.ename}: {output.evalue}".strip(": "))
-    return "\n".join(parts)

@@ -1,46 +1,98 @@
-"""Grade single files or a class, one submission after the other. One bad file never stops the rest."""
+"""Grade single files or a class. One bad file never stops the rest.
 
+Workers grade, in processes of their own; this process hands out files and writes what comes back. The
+workers are a concurrent.futures executor, so that a cluster's can take its place.
+"""
+
+import contextlib
 import hashlib
 import json
+import multiprocessing
 import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
+
+from nbformat import NotebookNode
 
 import reward_lab
 
 from .build import make_course, released_notebook
-from .gradebook import STATE, CourseError, grade, pristine_lessons
+from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
 from .intake import Refused, Submission, take_in
+from .sandbox import SandboxError, sandbox_problem
+from .settings import Settings
 from .verdict import Verdict
+from .verify import Outcome, Worker
+
+Graded = tuple[Submission | None, Outcome]
+
+_worker: Worker | None = None
+_lessons: dict[str, NotebookNode] = {}
 
 
-@dataclass
-class Settings:
-    """How to grade."""
+def make_executor(settings: Settings, lessons: dict[str, NotebookNode]) -> Executor:
+    """Processes that each hold a worker, ready to grade with `grade_file`.
 
-    seed: str | None = None
-    """What the inputs of checks are drawn from. None: the course's own secret, made on first use."""
-    device: str = "cpu"
-    """`cpu` or `cuda`."""
-    timeout: int = 60
-    """Seconds that one cell may run."""
+    Raises:
+        SandboxError: there is no sandbox on this machine, and `settings` do not allow grading without one.
+    """
+    problem = None if settings.unsafe else sandbox_problem()
+    if problem:
+        raise SandboxError(problem)
+    # spawn: a fork of this process would inherit its locks and its open gradebook.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(settings.workers, context, _start_worker, (settings, lessons))
 
-    def environment(self) -> dict[str, str]:
-        """What the checks read."""
-        return {"REWARD_LAB_SEED": self.seed, "REWARD_LAB_DEVICE": self.device}
+
+def _start_worker(settings: Settings, lessons: dict[str, NotebookNode]) -> None:
+    global _worker, _lessons
+    import gc
+
+    import torch
+    import torch._dynamo  # noqa: F401  (the first optimizer step would import it, for more than a second)
+
+    torch.set_num_threads(1)
+    _worker, _lessons = Worker(settings), lessons
+    with contextlib.suppress(SandboxError):  # it is reported with the first file
+        _worker.sandbox()
+    gc.freeze()  # what was imported is never garbage; a collection then looks at replies only
+
+
+def grade_file(file: Path, expected: str | None) -> Graded:
+    """Grade one file, in a process of `make_executor`. A refused one has no submission.
+
+    Args:
+        file: as it was handed in.
+        expected: the lesson it was handed in for; None takes the one it fits best.
+    """
+    try:
+        submission = take_in(file, _lessons, expected)
+    except Refused as refusal:
+        return None, Outcome(Verdict(file=str(file), lesson=expected, problem=str(refusal)))
+    try:
+        outcome = _worker.grade(submission)
+    except SandboxError:
+        outcome = _worker.grade(submission)  # once more, in a new sandbox
+    outcome.verdict.file = str(file)
+    return submission, outcome
 
 
 def grade_files(files: Iterable[Path], settings: Settings) -> Iterator[Verdict]:
-    """Grade files outside any course, each as soon as it is asked for."""
+    """Grade files outside any course, in the order in which they were given.
+
+    Raises:
+        SandboxError: see make_executor.
+    """
     with tempfile.TemporaryDirectory(prefix="reward-lab-") as temporary:
-        course = Path(temporary)
-        make_course(course)
-        lessons = pristine_lessons(course)
-        for number, file in enumerate(files, 1):
-            yield _grade_one(course, f"file-{number}", file, lessons, None, settings)
+        make_course(Path(temporary))
+        lessons = pristine_lessons(Path(temporary))
+    with make_executor(settings, lessons) as executor:
+        for _, outcome in executor.map(grade_file, files, [None] * len(files)):
+            yield outcome.verdict
 
 
 def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple[str, Verdict, bool]]:
@@ -51,6 +103,7 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
 
     Raises:
         CourseError: there is no such course, lesson or submission.
+        SandboxError: see make_executor.
     """
     lessons = pristine_lessons(course)
     if lesson not in lessons:
@@ -58,33 +111,54 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
     folders = sorted(path for path in (course / "submitted").glob(f"*/{lesson}") if path.is_dir())
     if not folders:
         raise CourseError(f"no submissions: expected {course}/submitted/<student>/{lesson}/{lesson}.ipynb")
-    settings = Settings(settings.seed or _course_seed(course), settings.device, settings.timeout)
+    settings = replace(settings, seed=settings.seed or course_seed(course))
+    common = _common_key(released_notebook(course, lesson), settings)
+    to_do = {}
     for folder in folders:
         student = folder.parent.name
         file = _submitted_file(folder, lesson)
-        key = _key(file, released_notebook(course, lesson), settings)
-        record = course / STATE / "verdicts" / lesson / f"{student}.json"
-        known = _read_record(record, key)
+        key = _key(file, common)
+        known = _read_record(_record(course, lesson, student), key)
         if known and (course / "autograded" / student / lesson).is_dir() == (known.status == "graded"):
             yield student, known, False
-            continue
-        verdict = _grade_one(course, student, file, lessons, lesson, settings)
-        _write_record(record, key, verdict)
-        yield student, verdict, True
+        else:
+            to_do[student] = (file, key)
+    if to_do:
+        with make_executor(settings, lessons) as executor, CourseGradebook(course, lesson) as gradebook:
+            futures: dict[Future, str] = {
+                executor.submit(grade_file, file, lesson): student for student, (file, _) in to_do.items()
+            }
+            for future in as_completed(futures):
+                student = futures[future]
+                submission, outcome = future.result()
+                if submission is None:
+                    forget(course, student, lesson)
+                else:
+                    gradebook.write(student, submission, outcome)
+                _write_record(_record(course, lesson, student), to_do[student][1], outcome.verdict)
+                yield student, outcome.verdict, True
 
 
-def _grade_one(
-    course: Path, student: str, file: Path, lessons: dict, expected: str | None, settings: Settings
-) -> Verdict:
-    submission: Submission | None = None
-    try:
-        submission = take_in(file, lessons, expected)
-        verdict = grade(course, student, submission, settings.environment(), settings.timeout)
-    except Refused as refusal:
-        verdict = Verdict(file="", lesson=submission.lesson if submission else expected, problem=str(refusal))
-        verdict.notes = submission.notes if submission else []
-    verdict.file = str(file)
-    return verdict
+def write_missing_feedback(course: Path, lesson: str, workers: int = 1) -> Iterator[str]:
+    """Write feedback that is missing or older than its autograded notebook. Yields each student when done."""
+    late = [
+        folder.parent.name
+        for folder in sorted((course / "autograded").glob(f"*/{lesson}"))
+        if _feedback_is_late(course, folder.parent.name, lesson)
+    ]
+    if not late:
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
+        futures = {executor.submit(write_feedback, course, student, lesson): student for student in late}
+        for future in as_completed(futures):
+            future.result()
+            yield futures[future]
+
+
+def _feedback_is_late(course: Path, student: str, lesson: str) -> bool:
+    autograded = course / "autograded" / student / lesson / f"{lesson}.ipynb"
+    page = course / "feedback" / student / lesson / f"{lesson}.html"
+    return autograded.exists() and (not page.exists() or page.stat().st_mtime < autograded.stat().st_mtime)
 
 
 def _submitted_file(folder: Path, lesson: str) -> Path:
@@ -94,7 +168,7 @@ def _submitted_file(folder: Path, lesson: str) -> Path:
     return named if named.exists() or not others else others[-1]
 
 
-def _course_seed(course: Path) -> str:
+def course_seed(course: Path) -> str:
     """The course's secret, the same for the whole class; made once, readable by its owner only."""
     path = course / STATE / "seed"
     if not path.exists():
@@ -105,16 +179,24 @@ def _course_seed(course: Path) -> str:
     return path.read_text().strip()
 
 
-def _key(file: Path, pristine: Path, settings: Settings) -> str:
-    """Changes whenever the grade could: with the file, the lesson, the checks, the package, seed or device."""
-    digest = hashlib.sha256(json.dumps([settings.seed, settings.device, settings.timeout]).encode())
-    package = sorted(Path(reward_lab.__file__).parent.rglob("*.py")) + sorted(
-        Path(__file__).parent.glob("*.py")
-    )
-    for path in (file, pristine, *package):
-        content = path.read_bytes() if path.is_file() else b""
-        digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()
+def _common_key(pristine: Path, settings: Settings) -> bytes:
+    """A digest of all that the grades of a class have in common: lesson, checks, package, grader, settings."""
+    told = [settings.seed, settings.device, settings.timeout, settings.unsafe]
+    digest = hashlib.sha256(json.dumps(told).encode())
+    folders = (Path(reward_lab.__file__).parent, Path(__file__).parent)
+    for path in (pristine, *sorted(path for folder in folders for path in folder.rglob("*.py"))):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.digest()
+
+
+def _key(file: Path, common: bytes) -> str:
+    """Changes whenever the grade could."""
+    content = file.read_bytes() if file.is_file() else b""
+    return hashlib.sha256(common + hashlib.sha256(content).digest()).hexdigest()
+
+
+def _record(course: Path, lesson: str, student: str) -> Path:
+    return course / STATE / "verdicts" / lesson / f"{student}.json"
 
 
 def _read_record(record: Path, key: str) -> Verdict | None:

@@ -221,7 +221,7 @@ def _find_code_answer(answer: NotebookNode, pristine: NotebookNode, cells: list,
     """The last unmatched cell that defines the answer's name."""
     name = answer.metadata.nbgrader.grade_id
     free = (p for p, cell in enumerate(cells) if p not in matched and cell.cell_type == "code")
-    return max((p for p in free if name in _defined_names(cells[p].source)), default=None)
+    return max((p for p in free if name in defined_names(cells[p].source)), default=None)
 
 
 def _find_written_answer(
@@ -235,12 +235,19 @@ def _find_written_answer(
     return None
 
 
-def _defined_names(source: str) -> set[str]:
-    """Functions and classes that a cell defines at its top level; none if it does not parse."""
+def parse_cell(source: str) -> ast.Module | None:
+    """The syntax tree of a cell, or None if it has none."""
     try:
         # Magics and shell lines are no Python. They stand on lines of their own, so blank those.
-        tree = ast.parse(re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE))
+        return ast.parse(re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def defined_names(source: str) -> set[str]:
+    """Functions and classes that a cell defines at its top level; none if it does not parse."""
+    tree = parse_cell(source)
+    if tree is None:
         return set()
     return {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
 

@@ -18,15 +18,20 @@ class Mistake(Exception):
     """Raised by a case: what was expected, what came, and the likely mistake if it is recognised.
 
     Fields: `expected` and `got` for the student to compare, `likely` a sentence or None. `not_yet` is
-    true when the answer has not been written.
+    true when the answer has not been written; `final` when the message would be the same on any inputs.
     """
 
-    def __init__(self, expected: str, got: str, likely: str | None = None, not_yet: bool = False):
+    def __init__(
+        self, expected: str, got: str, likely: str | None = None, not_yet: bool = False, final: bool = False
+    ):
         super().__init__(expected, got, likely)
         self.expected, self.got, self.likely, self.not_yet = expected, got, likely, not_yet
+        self.final = final
 
 
 CaseFunction = Callable[[Subject, torch.Generator], None]
+SubjectMaker = Callable[[int], Subject]
+NOT_SHOWN = "failed on the inputs drawn for grading; on public ones it passes"
 
 
 @dataclass(frozen=True)
@@ -68,39 +73,67 @@ class Exercise:
         seed = os.environ.get("REWARD_LAB_SEED", PUBLIC_SEED)
         return present(self.report(lambda case_seed: LocalSubject(target, lesson_device(), case_seed), seed))
 
-    def report(self, subject_for: Callable[[int], Subject], seed: str = PUBLIC_SEED) -> Report:
+    def report(self, subject_for: SubjectMaker, seed: str = PUBLIC_SEED) -> Report:
         """Run every case.
 
         Args:
             subject_for: makes a Subject whose generators start from the given seed.
-            seed: what the inputs are drawn from. With another than the public one, a failed case is
-                run again on public inputs, and only that run's message is shown: it can't give away
-                what the hidden inputs were.
+            seed: what the inputs are drawn from.
         """
-        results = []
-        for case in self.cases:
-            result = self._run(case, subject_for, seed)
-            if seed != PUBLIC_SEED and not result.passed:
-                shown = self._run(case, subject_for, PUBLIC_SEED)
-                if shown.passed:
-                    shown = replace(
-                        shown, message="failed on the inputs drawn for grading; on public ones it passes"
-                    )
-                result = replace(shown, points=0.0, passed=False)
-            results.append(result)
-        return Report(self.name, self.first_step, tuple(results))
+        return self.explained(self.run(subject_for, seed), subject_for)
 
-    def _run(self, case: Case, subject_for: Callable[[int], Subject], seed: str) -> CaseResult:
-        case_seed = _case_seed(seed, self.name, case.title)
+    def run(self, subject_for: SubjectMaker, seed: str) -> tuple[CaseResult, ...]:
+        """Run every case on inputs drawn from a seed.
+
+        On another seed than the public one nothing in the results tells of the inputs: `explained` gives a
+        failed case its message.
+        """
+        results = tuple(self._run(case, subject_for, seed) for case in self.cases)
+        if seed == PUBLIC_SEED:
+            return results
+        return tuple(
+            replace(result, message=result.message if result.final else NOT_SHOWN, printed="")
+            if not result.passed
+            else replace(result, printed="")
+            for result in results
+        )
+
+    def explained(self, results: tuple[CaseResult, ...], subject_for: SubjectMaker) -> Report:
+        """The report on these results. A case that failed on hidden inputs is run again on public ones.
+
+        Only that run's message is shown, so it can't give away what the hidden inputs were, provided that
+        `subject_for` gives a subject that has not seen them.
+        """
+        shown = []
+        for case, result in zip(self.cases, results, strict=True):
+            if not result.passed and result.message == NOT_SHOWN:
+                twin = self._run(case, subject_for, PUBLIC_SEED)
+                if not twin.passed:
+                    result = replace(twin, points=0.0)
+            shown.append(result)
+        return Report(self.name, self.first_step, tuple(shown))
+
+    def _run(self, case: Case, subject_for: SubjectMaker, seed: str) -> CaseResult:
         result = CaseResult(case.title, 0.0, case.points, passed=False)
-        subject = _Listening(subject_for(case_seed))
+        # The subject's generators start elsewhere than the inputs': its side may be told its seed.
+        subject = _Listening(subject_for(_case_seed(seed, self.name, case.title, "subject")))
+        draw = torch.Generator().manual_seed(_case_seed(seed, self.name, case.title))
         try:
-            case.run(subject, torch.Generator().manual_seed(case_seed))
+            case.run(subject, draw)
         except Mistake as mistake:
             message = f"expected {mistake.expected}; got {mistake.got}."
             if mistake.likely:
                 message += f" {mistake.likely}"
-            return replace(result, message=message, not_yet=mistake.not_yet, printed=subject.printed)
+            return replace(
+                result,
+                message=message,
+                not_yet=mistake.not_yet,
+                final=mistake.final,
+                printed=subject.printed,
+            )
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            # An answer can be wrong in a way that no case thought of. That costs the case, and no more.
+            return replace(result, message=f"the answer can't be judged ({type(error).__name__}).")
         return replace(result, points=case.points, passed=True, printed=subject.printed)
 
 
@@ -138,7 +171,9 @@ class _Listening:
         if reply.failure is None:
             return reply
         if reply.failure.type_name == "NotImplementedError":
-            raise Mistake("your answer", "the empty exercise", not_yet=True)
+            raise Mistake("your answer", "the empty exercise", not_yet=True, final=True)
+        if reply.failure.of_grader:
+            raise Mistake("an answer", reply.failure.message, final=True)
         raise Mistake("no exception", str(reply.failure))
 
 

@@ -18,6 +18,8 @@ class CaseResult:
     message: str = ""
     not_yet: bool = False
     printed: str = ""
+    final: bool = False
+    """Whether the message would be the same on any inputs."""
 
 
 @dataclass(frozen=True)

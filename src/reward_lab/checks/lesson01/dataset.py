@@ -75,7 +75,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @SyntheticPreferenceDataset.case("the preferred sequence has the higher quality", points=1.0)
 def _(subject: Subject, draw: torch.Generator) -> None:
     for seq_len, vocab_size in ((20, 1000), (1, 7), (5, 3)):
-        items = _draw_items(subject, 200, seq_len, vocab_size)
+        items = _draw_items(subject, 100, seq_len, vocab_size)
         right = sum(p.sum() >= r.sum() for p, r in items)
         if right == len(items):
             continue
@@ -108,7 +108,7 @@ def _ranking_mistake(items: list[tuple[Tensor, Tensor]]) -> str | None:
 def _(subject: Subject, draw: torch.Generator) -> None:
     # Sequences so short that every possible pair comes often: the counts show any kind of dependence.
     vocab_size, seq_len = 3, 2
-    items = _draw_items(subject, 4000, seq_len, vocab_size)
+    items = _draw_items(subject, 600, seq_len, vocab_size)
     if all(torch.equal(p.sort().values, r.sort().values) for p, r in items):
         raise Mistake(
             "two sequences drawn separately",
@@ -145,7 +145,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     # The full vocabulary, in ten equal parts: a range that depends on nothing but vocab_size.
     wide = Counter(
         token * 10 // 1000
-        for pair in _draw_items(subject, 500, 20, 1000)
+        for pair in _draw_items(subject, 100, 20, 1000)
         for tokens in pair
         for token in tokens.tolist()
     )
@@ -176,11 +176,11 @@ def _pair_probabilities(vocab_size: int, seq_len: int) -> dict[tuple, float]:
 
 @SyntheticPreferenceDataset.case("pairs differ from index to index", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    items = _draw_items(subject, 200, 20, 1000)
+    items = _draw_items(subject, 100, 20, 1000)
     # Two of 1000 ** 40 possible pairs agree by chance with probability below 1e-115.
     if len({(tuple(p.tolist()), tuple(r.tolist())) for p, r in items}) < len(items):
         raise Mistake(
-            "200 different pairs",
+            "100 different pairs",
             "the same pair more than once",
             "Draw in `__getitem__`, or draw all pairs in `__init__`; do not reset the seed for every item.",
         )

@@ -1,0 +1,193 @@
+"""Start a worker in a sandbox, and its sessions. The trusted side.
+
+The sandbox is bubblewrap's: no network; no files but Python, its packages, the system's libraries and
+the reward_lab package, all read-only; an environment with nothing of this one in it.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+
+import matplotlib
+
+import reward_lab
+
+from .protocol import Channel, ProtocolError, TimeLimit
+
+START_SECONDS = 120
+ANSWER_SECONDS = 30
+"""How long the keeper, which runs no student code, may take for an answer."""
+INSIDE = "/lab"
+WORKER_FILES = ("__init__.py", "protocol.py", "worker.py")
+INSTALL = "Install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora)."
+NO_NAMESPACES = (
+    "bubblewrap can't make a sandbox here. On Ubuntu 24.04 and later, AppArmor keeps programs from making user "
+    "namespaces: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0. In a container: start it with "
+    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN. On macOS and "
+    "Windows: use such a container, or WSL 2."
+)
+LAST_RESORT = "To grade without any protection from what the submissions do: --unsafe."
+
+
+class SandboxError(Exception):
+    """No sandbox is to be had. The message gives the reason and the command that mends it."""
+
+
+def sandbox_problem() -> str | None:
+    """Why no sandbox can be made on this machine, or None."""
+    if sys.platform != "linux" or shutil.which("bwrap") is None:
+        return f"The sandbox needs bubblewrap, which is not installed. {INSTALL} {LAST_RESORT}"
+    probe = subprocess.run(
+        [*_bubblewrap("cpu"), *_python(), "-c", "import ctypes; exit(ctypes.CDLL(None).unshare(0x20020000))"],
+        capture_output=True,
+        text=True,
+    )
+    if probe.returncode == 0:
+        return None
+    return f"{NO_NAMESPACES} It said: {probe.stderr.strip()[-300:] or 'no new namespaces'}. {LAST_RESORT}"
+
+
+class Sandbox:
+    """A worker process that is ready to run sessions, one at a time.
+
+    Args:
+        device: `cpu`, or `cuda` to let the GPU's device files in.
+        unsafe: no sandbox: a plain subprocess.
+
+    Raises:
+        SandboxError: it does not start.
+    """
+
+    def __init__(self, device: str = "cpu", unsafe: bool = False):
+        self.device, self.unsafe = device, unsafe
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        ours, theirs = socket.socketpair()
+        command = [*_python(), "-m", "grader.worker", str(theirs.fileno())]
+        if unsafe:
+            command.append("--unsafe")
+        self._process = subprocess.Popen(
+            command if unsafe else [*_bubblewrap(device), *command],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=_environment() if unsafe else None,
+            cwd=tempfile.gettempdir() if unsafe else None,
+        )
+        theirs.close()
+        self._control = Channel(ours)
+        try:
+            self._control.receive(time.monotonic() + START_SECONDS)
+        except (ProtocolError, TimeLimit):
+            self.close()
+            self._log.seek(0)
+            said = self._log.read().decode(errors="replace").strip()[-800:]
+            raise SandboxError(sandbox_problem() or f"The worker did not start. It said: {said}") from None
+
+    def open_session(self) -> Channel:
+        """Start a session, ending the one before. Returns the channel to it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._ask({"op": "session", "keep_proc": self.device == "cuda"}, (theirs.fileno(),))
+        return Channel(ours)
+
+    def end_session(self) -> str | None:
+        """Kill the session. Returns why the keeper had ended it before, or None."""
+        return self._ask({"op": "end"})["reason"]
+
+    def session_threads(self) -> int:
+        """How many threads the session's first process has."""
+        return self._ask({"op": "threads"})["threads"]
+
+    def _ask(self, request: dict, descriptors: tuple[int, ...] = ()) -> dict:
+        try:
+            self._control.send(request, descriptors)
+            return self._control.receive(time.monotonic() + ANSWER_SECONDS)
+        except (ProtocolError, TimeLimit) as error:
+            raise SandboxError(f"The worker is gone ({error}).") from None
+
+    def close(self) -> None:
+        """Kill everything in the sandbox."""
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _python() -> list[str]:
+    return [sys.executable, "-s"]
+
+
+def _bubblewrap(device: str) -> list[str]:
+    """The command that starts a program in the sandbox."""
+    arguments = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
+    arguments += ["--uid", "1000", "--gid", "1000"]
+    # Mounting a session's own temporary folders takes this one privilege. A session drops it before any student code.
+    arguments += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
+    for folder in ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin"):
+        path = Path(folder)
+        if path.is_symlink():
+            arguments += ["--symlink", os.readlink(path), folder]
+        elif path.exists():
+            arguments += ["--ro-bind", folder, folder]
+    for file in ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives"):
+        arguments += ["--ro-bind-try", file, file]
+    for folder in _python_folders():
+        arguments += ["--ro-bind", folder, folder]
+    for file in WORKER_FILES:
+        arguments += ["--ro-bind", str(Path(__file__).parent / file), f"{INSIDE}/grader/{file}"]
+    arguments += ["--ro-bind", str(Path(reward_lab.__file__).parent), f"{INSIDE}/reward_lab"]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/tmp/matplotlib"]
+    for file in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):  # making it takes seconds
+        arguments += ["--ro-bind", str(file), f"/tmp/matplotlib/{file.name}"]
+    if device == "cuda":
+        arguments += ["--ro-bind", "/sys", "/sys"]
+        for path in sorted(Path("/dev").glob("nvidia*")):
+            arguments += ["--dev-bind", str(path), str(path)]
+    arguments += ["--clearenv"]
+    for name, value in _environment().items():
+        arguments += ["--setenv", name, value]
+    return [*arguments, "--setenv", "PYTHONPATH", INSIDE, "--chdir", "/tmp", "--remount-ro", "/", "--"]
+
+
+def _python_folders() -> list[str]:
+    """Where this Python and its packages lie, outside of the system's own folders."""
+    paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, *map(sysconfig.get_path, ("purelib", "platlib"))}
+    found: list[Path] = []
+    for path in sorted(Path(path).resolve() for path in paths):
+        if not any(path.is_relative_to(known) for known in [*found, Path("/usr")]):
+            found.append(path)
+    # A virtual environment may be reached by a path that is no real one; Python looks for pyvenv.cfg there.
+    return list(dict.fromkeys([*map(str, found), sys.prefix]))
+
+
+def _environment() -> dict[str, str]:
+    """All of a worker's environment variables."""
+    values = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/tmp",
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",  # sets iterate in the same order in every worker
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": "/tmp/matplotlib",
+        "IPYTHONDIR": "/tmp/ipython",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    with contextlib.suppress(KeyError):
+        values["TZ"] = os.environ["TZ"]
+    return values

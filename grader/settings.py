@@ -1,0 +1,24 @@
+"""How to grade."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to grade. The same settings and file give the same verdict."""
+
+    seed: str | None = None
+    """What the inputs of checks are drawn from. None: the course's own secret, made on first use."""
+    device: str = "cpu"
+    """`cpu` or `cuda`."""
+    timeout: float = 60
+    """Seconds that one submission may take, its cells and all its checks together."""
+    workers: int = 1
+    """Submissions graded at the same time."""
+    unsafe: bool = False
+    """Grade in a plain subprocess, without a sandbox."""
+
+    @property
+    def answer_timeout(self) -> float:
+        """Seconds that one cell, or one call of an answer, may take."""
+        return self.timeout / 6

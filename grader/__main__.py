@@ -18,8 +18,7 @@ from .grading import grade_class, grade_files, write_missing_feedback
 from .sandbox import SandboxError
 from .settings import Settings
 from .verdict import Verdict
-
-UNSAFE = "graded without a sandbox (--unsafe): submissions could read and change anything that this user can"
+from .verify import UNSAFE
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -105,7 +104,9 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> None:
         verdicts[student] = verdict
         print(f"[{done}] {student}: {verdict.headline}{'' if fresh else ' (unchanged)'}", flush=True)
     print(f"\n{grade_table(verdicts)}\n", flush=True)
-    for done, student in enumerate(write_missing_feedback(arguments.course, arguments.lesson, settings.workers), 1):
+    for done, student in enumerate(
+        write_missing_feedback(arguments.course, arguments.lesson, settings.workers), 1
+    ):
         print(f"feedback [{done}] {student}", flush=True)
     print(f"gradebook   {arguments.course / 'gradebook.db'}")
     print(f"autograded  {arguments.course / 'autograded'}")

@@ -5,6 +5,7 @@ python -m grader.demo --figures-only   run the lesson and write the README's fig
 """
 
 import argparse
+import os
 import shutil
 import sys
 import time
@@ -16,7 +17,7 @@ from .__main__ import grade_table
 from .build import ROOT, lesson_sources, make_course, read_source
 from .demo_class import CLASS, submit
 from .gradebook import pristine_lessons
-from .grading import grade_class
+from .grading import grade_class, write_missing_feedback
 from .headless import execute, save_figures
 from .settings import Settings
 
@@ -43,11 +44,13 @@ def run_lesson() -> list[Path]:
 def grade_small_class(course: Path) -> None:
     """Hand in for a class made by code, and grade it."""
     submit(course, LESSON, pristine_lessons(course)[LESSON])
-    verdicts = {}
-    for student, verdict, _ in grade_class(course, LESSON, Settings()):
+    verdicts, workers = {}, os.cpu_count() or 1
+    for student, verdict, _ in grade_class(course, LESSON, Settings(workers=workers)):
         verdicts[student] = verdict
         print(f"   {student} ({CLASS[student].__doc__.splitlines()[0]}) {verdict.headline}", flush=True)
     print(f"\n{grade_table(verdicts)}\n")
+    for student in write_missing_feedback(course, LESSON, workers):
+        print(f"   feedback for {student}", flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

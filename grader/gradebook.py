@@ -51,8 +51,7 @@ class CourseGradebook:
         self.course, self.lesson = course.resolve(), lesson
         self.config = configure(course_settings(course))
         self.coursedir = CourseDirectory(config=self.config, root=str(self.course), assignment_id=lesson)
-        source = nbformat.read(self.course / "source" / lesson / f"{lesson}.ipynb", as_version=4)
-        self.questions = {cell.id: cell.source for cell in source.cells if "BEGIN MARK SCHEME" in cell.source}
+        self.questions = marking_schemes(course, lesson)
 
     def __enter__(self) -> "CourseGradebook":
         self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
@@ -82,7 +81,9 @@ class CourseGradebook:
         known = {"timestamp": timestamp} if timestamp else {}
         submission = self.gradebook.update_or_create_submission(self.lesson, student, **known)
         (record,) = submission.notebooks
-        cells = {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata}
+        cells = {
+            cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata
+        }
         for grade in record.grades:
             grade.auto_score, _ = determine_grade(cells[grade.name])
             # As nbgrader does it: what was marked by hand before, or can be marked in no other way, is to be looked at.
@@ -101,13 +102,19 @@ class CourseGradebook:
         AssignLatePenalties(config=self.config, log=course_log(self.course)).preprocess(notebook, resources)
 
 
+def marking_schemes(course: Path, lesson: str) -> dict[str, str]:
+    """id -> the source of each question that has a marking scheme, with it. For graders and feedback only."""
+    source = nbformat.read(course / "source" / lesson / f"{lesson}.ipynb", as_version=4)
+    return {cell.id: cell.source for cell in source.cells if "BEGIN MARK SCHEME" in cell.source}
+
+
 def autograded_notebook(submission: Submission, outcome: Outcome, questions: dict[str, str]) -> NotebookNode:
     """The submission with what each check said, what each cell raised, and the marking schemes.
 
     Args:
         submission: as intake gives it.
         outcome: of grading it.
-        questions: id -> the source of a question with its marking scheme.
+        questions: see marking_schemes.
     """
     notebook = nbformat.from_dict(submission.notebook)
     messages = {check.grade_id: check for check in outcome.verdict.checks}
@@ -120,7 +127,10 @@ def autograded_notebook(submission: Submission, outcome: Outcome, questions: dic
             check = messages[cell.id]
             # nbgrader reads the points from a result that is a number.
             points = nbformat.v4.new_output("execute_result", data={"text/plain": repr(float(check.score))})
-            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=check.message + "\n"), points]
+            cell.outputs = [
+                nbformat.v4.new_output("stream", name="stdout", text=check.message + "\n"),
+                points,
+            ]
     return notebook
 
 

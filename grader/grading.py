@@ -35,17 +35,17 @@ _lessons: dict[str, NotebookNode] = {}
 
 
 def make_executor(settings: Settings, lessons: dict[str, NotebookNode]) -> Executor:
-    """Processes that each hold a worker, ready to grade with `grade_file`.
-
-    Raises:
-        SandboxError: there is no sandbox on this machine, and `settings` do not allow grading without one.
-    """
-    problem = None if settings.unsafe else sandbox_problem()
-    if problem:
-        raise SandboxError(problem)
+    """Processes that each hold a worker, ready to grade with `grade_file`."""
     # spawn: a fork of this process would inherit its locks and its open gradebook.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(settings.workers, context, _start_worker, (settings, lessons))
+
+
+def require_sandbox(settings: Settings) -> None:
+    """Raise SandboxError if there is no sandbox on this machine, and `settings` do not allow grading without one."""
+    problem = None if settings.unsafe else sandbox_problem()
+    if problem:
+        raise SandboxError(problem)
 
 
 def _start_worker(settings: Settings, lessons: dict[str, NotebookNode]) -> None:
@@ -85,8 +85,9 @@ def grade_files(files: Iterable[Path], settings: Settings) -> Iterator[Verdict]:
     """Grade files outside any course, in the order in which they were given.
 
     Raises:
-        SandboxError: see make_executor.
+        SandboxError: see require_sandbox.
     """
+    require_sandbox(settings)
     with tempfile.TemporaryDirectory(prefix="reward-lab-") as temporary:
         make_course(Path(temporary))
         lessons = pristine_lessons(Path(temporary))
@@ -103,7 +104,7 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
 
     Raises:
         CourseError: there is no such course, lesson or submission.
-        SandboxError: see make_executor.
+        SandboxError: see require_sandbox.
     """
     lessons = pristine_lessons(course)
     if lesson not in lessons:
@@ -124,6 +125,7 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
         else:
             to_do[student] = (file, key)
     if to_do:
+        require_sandbox(settings)
         with make_executor(settings, lessons) as executor, CourseGradebook(course, lesson) as gradebook:
             futures: dict[Future, str] = {
                 executor.submit(grade_file, file, lesson): student for student, (file, _) in to_do.items()

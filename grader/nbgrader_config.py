@@ -22,19 +22,33 @@ configure(c)
 '''
 
 
-def configure(c: Config, timeout: int = 60) -> Config:
+def configure(c: Config, timeout: float = 60, device: str = "cpu", unsafe: bool = False) -> Config:
     """Set what reward-lab's lessons need of nbgrader.
 
     Args:
         c: changed in place, and returned.
-        timeout: seconds that one cell may run while grading.
+        timeout: seconds that one submission may take while it is graded.
+        device: `cpu` or `cuda`.
+        unsafe: grade without a sandbox.
     """
     c.CourseDirectory.course_id = "reward-lab"
     # Marking schemes stand in the locked question above a written answer. nbgrader knows them in "task"
     # cells only, where students would have no cell of their own to write in.
     c.ClearMarkScheme.enforce_metadata = False
     c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
-    c.Execute.timeout = timeout
-    # A kernel on this machine talks over the loopback interface, and new ones warn about it at every start.
-    c.Execute.extra_arguments = ["--log-level=ERROR"]
+    # By name, so that commands that grade nothing need not import torch.
+    c.Autograde.sanitize_preprocessors = ["grader.preprocessors.TakeIn"]
+    c.Autograde.autograde_preprocessors = [
+        "grader.preprocessors.Verify",
+        "nbgrader.preprocessors.LimitOutput",
+        "nbgrader.preprocessors.SaveAutoGrades",
+        "nbgrader.preprocessors.AssignLatePenalties",
+        "nbgrader.preprocessors.CheckCellMetadata",
+    ]
+    c.Verify.timeout, c.Verify.device, c.Verify.unsafe = timeout, device, unsafe
+    # What an LMS hands out is extracted to submitted/<student>/<lesson>/<lesson>.ipynb: zip_collect, on the names that
+    # Canvas and Moodle give. The last notebook of a student wins.
+    c.FileNameCollectorPlugin.named_regexp = (
+        r"^(?P<student_id>[^_/]+)_.*?(?P<file_id>[0-9]{2}_[a-z_]+).*\.ipynb$"
+    )
     return c

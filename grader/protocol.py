@@ -107,7 +107,9 @@ class Channel:
         data = bytearray(count)
         view, done = memoryview(data), 0
         while done < count:
-            self._wait_until(deadline)  # again for every piece: a peer that sends a byte now and then is slow too
+            self._wait_until(
+                deadline
+            )  # again for every piece: a peer that sends a byte now and then is slow too
             try:
                 got = self._socket.recv_into(view[done:])
             except TimeoutError:
@@ -215,9 +217,7 @@ def _from_json(value: object, body: bytearray, start: int) -> tuple[object, int]
         return Failure(*(_text(part)[:1000] for part in content)), start
     if kind == "reply":
         (result, failure, arguments, printed), start = _items(content, body, start)
-        if not (
-            isinstance(failure, Failure | None) and type(arguments) is tuple and type(printed) is str
-        ):
+        if not (isinstance(failure, Failure | None) and type(arguments) is tuple and type(printed) is str):
             raise ProtocolError("a malformed message (a reply of the wrong form)")
         return Reply(result, failure, arguments, printed), start
     raise ProtocolError("a malformed message (unknown kind)")

@@ -27,6 +27,8 @@ from .sandbox import Sandbox
 from .settings import Settings
 from .verdict import CheckVerdict, Verdict
 
+UNSAFE = "graded without a sandbox (--unsafe): submissions could read and change anything that this user can"
+
 
 @dataclass
 class Outcome:
@@ -96,7 +98,7 @@ class _Grading:
         self.checks = [cell for cell in self.steps if is_check(cell)]
         self.exercises = {cell.id: exercise_of(cell, submission.lesson) for cell in self.checks}
         self.end = time.monotonic() + settings.timeout
-        self.notes = list(submission.notes)
+        self.notes = [*submission.notes, *([UNSAFE] if settings.unsafe else [])]
         self.dropped: set[str] = set()
         self.errors: dict[str, tuple[str, str, str]] = {}
         self.session: Channel | None = None
@@ -229,6 +231,8 @@ class _Grading:
         for channel in (self.session, *self.copies.values()):
             if channel:
                 channel.close()
+        if self.session is None:
+            return None
         self.session = None
         self.copies.clear()
         return self.sandbox.end_session()
@@ -269,13 +273,8 @@ class RemoteSubject:
     def __init__(self, grading: _Grading, check: NotebookNode, seed: int):
         self.device = "cpu"  # where its replies arrive
         self._grading, self._check = grading, check
-        self._open = {
-            "op": "subject",
-            "name": grading.exercises[check.id].name,
-            "device": grading.settings.device,
-            "seed": seed,
-        }
-        self._channel: Channel | None = None
+        self._name = grading.exercises[check.id].name
+        self._subject: tuple | None = (self._name, grading.settings.device, seed)
 
     def call(self, *arguments: object) -> Reply:
         return self._request("call", *arguments)
@@ -290,18 +289,16 @@ class RemoteSubject:
         return self._request("items", handle, list(indices))
 
     def _request(self, op: str, *arguments: object) -> Reply:
+        request = {"op": op, "arguments": arguments, "subject": self._subject}
+        self._subject = None  # the process keeps it, for the rest of this case
         try:
-            if self._channel is None or self._channel is not self._grading.copies.get(self._check.id):
-                found = self._grading.ask_about(self._check, self._open)
-                self._channel = self._grading.copies[self._check.id]
-                if found == {"found": False}:
-                    name = self._open["name"]
-                    return _failed(f"nothing is called `{name}` here: its cell was not run to its end", arguments)
-            reply = self._grading.ask_about(self._check, {"op": op, "arguments": arguments})
+            reply = self._grading.ask_about(self._check, request)
         except _NoAnswer as reason:
             return _failed(str(reason), arguments)
+        if reply == {"missing": True}:
+            return _failed(f"nothing is called `{self._name}`: its cell failed, or is missing", arguments)
         if not isinstance(reply, Reply) or len(reply.arguments) not in (0, len(arguments)):
-            return _failed("a forged reply", arguments)
+            return _failed("no answer: the code sent something else", arguments)
         return reply
 
 

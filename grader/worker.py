@@ -300,11 +300,13 @@ def _serve(channel: Channel, shell: object) -> None:
                     continue
                 os.close(descriptors[0])
                 channel.send({"forked": True})
-            case "subject":
-                target = shell.user_ns.get(request["name"])
-                subject = LocalSubject(target, request["device"], request["seed"])
-                channel.send({"found": request["name"] in shell.user_ns})
             case "call" | "create" | "length" | "items" as method:
+                if request["subject"] is not None:  # a new case
+                    name, device, seed = request["subject"]
+                    if name not in shell.user_ns:
+                        channel.send({"missing": True})
+                        continue
+                    subject = LocalSubject(shell.user_ns[name], device, seed)
                 try:
                     reply = getattr(subject, method)(*request["arguments"])
                 except Exception as error:  # an answer broke the subject itself, for example its generators

@@ -75,7 +75,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @SyntheticPreferenceDataset.case("the preferred sequence has the higher quality", points=1.0)
 def _(subject: Subject, draw: torch.Generator) -> None:
     for seq_len, vocab_size in ((20, 1000), (1, 7), (5, 3)):
-        items = _draw_items(subject, 100, seq_len, vocab_size)
+        items = _draw_items(subject, 60, seq_len, vocab_size)
         right = sum(p.sum() >= r.sum() for p, r in items)
         if right == len(items):
             continue
@@ -108,7 +108,7 @@ def _ranking_mistake(items: list[tuple[Tensor, Tensor]]) -> str | None:
 def _(subject: Subject, draw: torch.Generator) -> None:
     # Sequences so short that every possible pair comes often: the counts show any kind of dependence.
     vocab_size, seq_len = 3, 2
-    items = _draw_items(subject, 600, seq_len, vocab_size)
+    items = _draw_items(subject, 400, seq_len, vocab_size)
     if all(torch.equal(p.sort().values, r.sort().values) for p, r in items):
         raise Mistake(
             "two sequences drawn separately",

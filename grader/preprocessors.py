@@ -1,0 +1,57 @@
+"""This grader inside stock nbgrader: `nbgrader autograde` and Formgrader's button run these in place of Execute."""
+
+import atexit
+from pathlib import Path
+
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Bool, Enum, Float
+
+from .gradebook import autograded_notebook, marking_schemes, pristine_lessons
+from .grading import course_seed
+from .intake import Submission, take_in
+from .settings import Settings
+from .verify import Worker
+
+_workers: dict[Settings, Worker] = {}
+
+
+def _course_of(preprocessor: NbGraderPreprocessor) -> Path:
+    converter = preprocessor.parent.parent  # preprocessor -> exporter -> converter
+    return Path(converter.coursedir.root)
+
+
+class TakeIn(NbGraderPreprocessor):
+    """Put the submitted answers into the pristine lesson. Takes the place of nbgrader's sanitizing.
+
+    Raises Refused, which nbgrader logs; it then goes on with the next student.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        lesson = resources["nbgrader"]["assignment"]
+        file = Path(resources["metadata"]["path"]) / f"{resources['metadata']['name']}.ipynb"
+        submission = take_in(file, pristine_lessons(_course_of(self)), lesson)
+        for note in submission.notes:
+            self.log.warning("%s: %s", file, note)
+        return submission.notebook, resources
+
+
+class Verify(NbGraderPreprocessor):
+    """Grade in the sandbox, and put what each check said into its cell. Takes the place of Execute."""
+
+    timeout = Float(60, help="seconds for one submission").tag(config=True)
+    device = Enum(("cpu", "cuda"), "cpu", help="where answers run").tag(config=True)
+    unsafe = Bool(False, help="grade without a sandbox").tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        course, lesson = _course_of(self), resources["nbgrader"]["assignment"]
+        settings = Settings(course_seed(course), self.device, self.timeout, unsafe=self.unsafe)
+        if settings not in _workers:
+            _workers[settings] = Worker(settings)
+            atexit.register(_workers[settings].close)
+        submission = Submission(lesson, nb)
+        outcome = _workers[settings].grade(submission)
+        for note in outcome.verdict.notes:
+            self.log.warning("%s: %s", resources["nbgrader"]["student"], note)
+        return autograded_notebook(submission, outcome, marking_schemes(course, lesson)), resources

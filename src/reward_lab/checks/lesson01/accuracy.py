@@ -88,7 +88,10 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 
 @preference_accuracy.case("close calls and large rewards", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    tiny = torch.randn(41, generator=draw) * 1e-9
+    tiny = torch.randn(41, generator=draw) * 1e-9  # too small for a sigmoid in float32
+    small = (torch.rand(41, generator=draw) - 0.5) * 1e-6
     large = torch.randn(41, generator=draw) * 1e6
     nearby = large + torch.randint(-1, 2, (41,), generator=draw)
-    _check_accuracy(subject, (tiny, torch.zeros(41)), (large, nearby))
+    below_half = torch.rand(41, generator=draw) - 0.5
+    zeros = torch.zeros(41)
+    _check_accuracy(subject, (tiny, zeros), (small, zeros), (below_half, zeros), (large, nearby))

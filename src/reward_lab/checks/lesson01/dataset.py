@@ -135,8 +135,17 @@ def _(subject: Subject, draw: torch.Generator) -> None:
             "no token twice in any sequence",
             "`torch.randperm` never repeats a token. Use `torch.randint`.",
         )
+    probabilities = _pair_probabilities(vocab_size, seq_len)
+    tied = Counter(bool(p.sum() == r.sum()) for p, r in items)
+    equal = sum(share for (better, worse), share in probabilities.items() if sum(better) == sum(worse))
+    if surprising(tied, {True: equal, False: 1 - equal}) is not None:
+        raise Mistake(
+            f"about {equal:.0%} of pairs to be of equal quality when vocab_size is 3 and seq_len 2",
+            f"{tied[True] / len(items):.0%}",
+            "Draw every token anew, in both sequences, and do not filter: pairs of equal quality belong to the world.",
+        )
     pairs = Counter(_unordered(tuple(p.tolist()), tuple(r.tolist())) for p, r in items)
-    if surprising(pairs, _pair_probabilities(vocab_size, seq_len)) is not None:
+    if surprising(pairs, probabilities) is not None:
         raise Mistake(
             "the tokens of both sequences to be independent of each other",
             "some combinations of tokens far too often or too rarely",

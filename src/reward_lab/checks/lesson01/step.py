@@ -110,13 +110,12 @@ STEP_MISTAKES: dict[str, Step] = {
         lambda p, r: F.logsigmoid(p - r).mean()
     ),
     "This sums over the batch. The loss is the mean.": _step_with(lambda p, r: -F.logsigmoid(p - r).sum()),
-    "Sigmoid first, log second: at a margin of -200 the sigmoid is 0 in float32 and its log is not finite. "
-    "Use `F.logsigmoid`.": _step_with(lambda p, r: -torch.log(torch.sigmoid(p - r)).mean()),
+    "Sigmoid first and log second, or exp of the margin, breaks down at a margin of -200: in float32 the sigmoid is 0 "
+    "there, its log and the exp are infinite. Use `F.logsigmoid` or `F.softplus`.": _step_with(
+        lambda p, r: -torch.log(torch.sigmoid(p - r)).mean()
+    ),
     "A small number inside the log hides the overflow, but the loss stops near 18 and its gradient vanishes. "
     "Use `F.logsigmoid`.": _step_with(lambda p, r: -torch.log(torch.sigmoid(p - r) + 1e-8).mean()),
-    "exp() of a large margin overflows. Use `F.logsigmoid` or `F.softplus`.": _step_with(
-        lambda p, r: torch.log(1 + torch.exp(r - p)).mean()
-    ),
     "The log is missing: this is the mean probability of a wrong preference.": _step_with(
         lambda p, r: (1 - torch.sigmoid(p - r)).mean()
     ),

@@ -46,9 +46,8 @@ def configure(c: Config, timeout: float = 60, device: str = "cpu", unsafe: bool 
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
     c.Verify.timeout, c.Verify.device, c.Verify.unsafe = timeout, device, unsafe
-    # What an LMS hands out is extracted to submitted/<student>/<lesson>/<lesson>.ipynb: zip_collect, on the names that
-    # Canvas and Moodle give. The last notebook of a student wins.
-    c.FileNameCollectorPlugin.named_regexp = (
-        r"^(?P<student_id>[^_/]+)_.*?(?P<file_id>[0-9]{2}_[a-z_]+).*\.ipynb$"
-    )
+    # zip_collect, on what Canvas (ada_123_456_01_lesson.ipynb) and Moodle (Ada_123_assignsubmission_file/01_lesson.ipynb)
+    # hand out. It matches whole paths.
+    c.ZipCollectApp.extractor_plugin = "grader.collect.SafeExtractor"
+    c.FileNameCollectorPlugin.named_regexp = r".*/(?P<student_id>[^/_]+)_(?:LATE_)?(?:[^/]*/)?[^/]*?(?P<file_id>[0-9]{2}_[a-z_]*[a-z])[^/]*\.ipynb$"
     return c

@@ -1,0 +1,136 @@
+"""Frames carry plain data unchanged, and a forged frame is an error and nothing else."""
+
+import json
+import random
+import socket
+import struct
+import time
+
+import pytest
+import torch
+
+from grader.protocol import MAX_FRAME, Channel, ProtocolError, TimeLimit, decode, encode
+from reward_lab.checks.probes import Probe
+from reward_lab.checks.subject import Failure, Reply
+from reward_lab.checks.values import Opaque, same
+
+VALUES = [
+    None, True, 3, -2.5, "text é", [], [1, [2, (3,)]], (), {"a": {"b": [1]}}, {1: 2}, Opaque("Thing"),
+    torch.tensor(1.5), torch.arange(6).reshape(2, 3), torch.zeros(0, 4), torch.tensor([True, False]),
+    torch.randn(3, dtype=torch.float64, requires_grad=True), torch.randn(5).bfloat16(), torch.tensor(7, dtype=torch.uint8),
+    [torch.zeros(1, dtype=torch.int8), torch.ones(3)], {"x": torch.full((2, 2), float("nan"))},
+]  # fmt: skip
+
+
+def parts(frame):
+    header, body = struct.unpack("!II", frame[:8])
+    return frame[8 : 8 + header], bytearray(frame[8 + header : 8 + header + body])
+
+
+@pytest.mark.parametrize("value", VALUES, ids=str)
+def test_plain_data_crosses_unchanged(value):
+    back = decode(*parts(encode(value)))
+    assert back == value if isinstance(value, Opaque) else same(back, value)
+    if isinstance(value, torch.Tensor):
+        assert back.requires_grad == value.requires_grad
+
+
+def test_replies_failures_and_probes_cross_too():
+    reply = Reply(1.5, Failure("E", "message", "line 3"), (torch.ones(2), None), "printed")
+    back = decode(*parts(encode(reply)))
+    assert (back.value, back.failure, back.printed) == (reply.value, reply.failure, reply.printed)
+    assert decode(*parts(encode(Probe("sgd", {"model": 0, "lr": 0.5})))) == Probe(
+        "sgd", {"model": 0, "lr": 0.5}
+    )
+
+
+def test_a_worker_can_not_claim_to_speak_for_the_grader():
+    frame = encode(Reply(failure=Failure("E", "m", "", of_grader=True)))
+    assert decode(*parts(frame)).failure.of_grader is False
+
+
+def test_what_is_not_plain_or_too_long_is_not_sent():
+    for value in (object(), {1.5: 2}.keys(), b"bytes", torch.zeros(MAX_FRAME)):
+        with pytest.raises(ProtocolError):
+            encode(value)
+    assert decode(*parts(encode(torch.zeros(2, dtype=torch.complex64)))) == Opaque(
+        "Tensor of dtype complex64"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[1", '{"unknown": 1}', '{"a": 1, "b": 2}', "{}", '{"tensor": ["float32", [4], false]}',
+        '{"tensor": ["float32", [-1], false]}', '{"tensor": ["float32", [99999999999, 99999999999], false]}',
+        '{"tensor": ["__import__", [0], false]}', '{"tensor": [["x"], [0], false]}', '{"tensor": ["float32", [1.5], false]}',
+        '{"dict": [[[1], 2]]}', '{"dict": [[1]]}', '{"reply": [1]}', '{"reply": [1, 2, {"tuple": []}, ""]}',
+        '{"failure": [1, 2, 3]}', '{"probe": [1, 2]}', '{"opaque": 3}', "[" * 100_000, '{"dict": [[null, 1]]}', "NaN1",
+        '{"tensor": ["float32", ' + json.dumps([1] * 50) + ", false]}",
+    ],
+)  # fmt: skip
+def test_a_malformed_text_is_a_protocol_error(text):
+    with pytest.raises(ProtocolError):
+        decode(text.encode(), bytearray())
+
+
+def test_bytes_left_over_are_an_error():
+    with pytest.raises(ProtocolError, match="left over"):
+        decode(b"1", bytearray(8))
+
+
+def test_random_bytes_in_a_frame_are_an_error_or_plain_data():
+    rng = random.Random(0)
+    whole = encode({"reply": [torch.ones(3), (1, "x"), {"k": [2.5]}]})
+    text, body = parts(whole)
+    for _ in range(3000):
+        damaged = bytearray(text)
+        for _ in range(rng.choice([1, 2, 8])):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        try:
+            decode(damaged, bytearray(body))
+        except ProtocolError:
+            continue
+
+
+@pytest.fixture
+def channel_and_peer():
+    ours, theirs = socket.socketpair()
+    yield Channel(ours), theirs
+    ours.close()
+    theirs.close()
+
+
+def test_a_claim_of_four_gigabytes_is_refused_before_memory_is_set_aside(channel_and_peer):
+    channel, peer = channel_and_peer
+    peer.send(struct.pack("!II", 2**32 - 1, 2**32 - 1))
+    with pytest.raises(ProtocolError, match="more than"):
+        channel.receive(time.monotonic() + 5)
+
+
+def test_a_peer_that_drips_bytes_meets_the_deadline(channel_and_peer):
+    channel, peer = channel_and_peer
+    peer.send(b"\0\0")
+    start = time.monotonic()
+    with pytest.raises(TimeLimit):
+        channel.receive(start + 0.3)
+    assert time.monotonic() - start < 2
+
+
+def test_a_peer_that_does_not_read_meets_the_deadline(channel_and_peer):
+    channel, _ = channel_and_peer
+    with pytest.raises(TimeLimit):
+        channel.send(torch.zeros(2**21), deadline=time.monotonic() + 0.3)
+
+
+def test_a_closed_channel_is_a_protocol_error(channel_and_peer):
+    channel, peer = channel_and_peer
+    peer.close()
+    with pytest.raises(ProtocolError, match="closed"):
+        channel.receive(time.monotonic() + 5)
+
+
+def test_control_characters_of_a_reply_never_reach_a_terminal():
+    assert "\x1b" not in decode(*parts(encode("\x1b[31mred \ud800"))) and "red" in decode(
+        *parts(encode("\x1b red"))
+    )

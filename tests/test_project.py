@@ -1,0 +1,96 @@
+"""The project's own files agree with each other."""
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+import reward_lab
+from grader.build import BADGE, ROOT, lesson_sources, project_values
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def tracked_files():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_environment_yml_lists_what_pyproject_lists():
+    lines = (ROOT / "environment.yml").read_text().splitlines()
+    listed = {line.strip(" -") for line in lines if re.match(r"\s{6}- [a-z]", line)}
+    extras = PROJECT["optional-dependencies"]
+    assert listed == {*PROJECT["dependencies"], *extras["grader"], *extras["test"]}
+    assert f"python{PROJECT['requires-python']}" in {line.strip(" -") for line in lines}
+
+
+def test_the_pinned_versions_meet_every_floor():
+    pins = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    )
+    extras = PROJECT["optional-dependencies"]
+    for text in [*PROJECT["dependencies"], *extras["grader"], *extras["test"]]:
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(pins[wanted.name]), text
+
+
+def test_colabs_own_versions_meet_the_floors():
+    colab = {"torch": "2.6.0", "numpy": "2.0.2", "matplotlib": "3.10.0"}
+    for text in PROJECT["dependencies"]:
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(colab[wanted.name])
+
+
+def test_the_readme_has_a_badge_for_every_lesson_at_the_right_tag():
+    readme = (ROOT / "README.md").read_text()
+    values = project_values()
+    badges = re.findall(BADGE.pattern + r"(\w+)\.ipynb", readme)
+    assert sorted(badges) == sorted(lesson_sources())
+    start = (
+        f"https://colab.research.google.com/github/{values['owner_and_name']}/blob/{values['tag']}/notebooks/"
+    )
+    assert set(BADGE.findall(readme)) == {start}
+
+
+def test_every_make_target_that_the_readme_names_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"make ([a-z]+)\b", (ROOT / "README.md").read_text()))
+    assert named and named <= targets
+
+
+def test_every_file_that_the_readme_links_to_exists():
+    for page in (ROOT / "README.md", ROOT / "grader" / "README.md"):
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_ci_runs_the_readmes_test_command():
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    assert ".ci/run" in (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    assert "make test" in (ROOT / "README.md").read_text()
+
+
+def test_no_tracked_file_names_a_machine_a_registry_or_a_cache():
+    registry = re.compile(r"pypi\.org|pythonhosted\.org|anaconda\.org|registry\.npmjs|download\.pytorch\.org")
+    machine = re.compile(r"(?<![\w.])/(?:work|root)/\w|/home/\w+/|/Users/\w+/")
+    for path in tracked_files():
+        assert not {"__pycache__", ".venv", ".ipynb_checkpoints", "build"} & set(path.relative_to(ROOT).parts)
+        if path.suffix not in (".png",):
+            text = path.read_text(encoding="utf-8")
+            assert not registry.search(text) or path.name == "test_project.py", path
+            assert not machine.search(text) or path.name in ("test_project.py",), path
+
+
+def test_modules_fit_on_a_few_screens():
+    for folder in ("src", "grader"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_everything_public_says_what_it_does():
+    for name in reward_lab.__all__:
+        assert (getattr(reward_lab, name).__doc__ or "").strip(), name

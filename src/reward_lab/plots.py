@@ -41,14 +41,14 @@ def plot_bradley_terry(differences: Sequence[float] = (2.0, -2.0)) -> Figure:
     figure, (left, right) = _panels(2)
     x = np.linspace(-5, 5, 201)
     marked = np.asarray(differences)
-    for axis, curve, name in (
-        (left, lambda d: 1 / (1 + np.exp(-d)), "P(preferred wins)"),
-        (right, lambda d: np.logaddexp(0, -d), "loss (nats)"),
+    for axis, curve, name, offset in (
+        (left, lambda d: 1 / (1 + np.exp(-d)), "P(preferred wins)", (7, -12)),
+        (right, lambda d: np.logaddexp(0, -d), "loss (nats)", (7, 5)),
     ):
         axis.plot(x, curve(x), color=BLUE)
         axis.plot(marked, curve(marked), "o", color=ORANGE)
         for d in marked:
-            axis.annotate(f"{d:+g}: {curve(d):.3f}", (d, curve(d)), xytext=(7, 5), textcoords="offset points")
+            axis.annotate(f"{d:+g}: {curve(d):.3f}", (d, curve(d)), xytext=offset, textcoords="offset points")
         axis.set(xlabel="reward of preferred - reward of rejected", ylabel=name)
         axis.axvline(0, color=GREY, linestyle=":")
     left.set_title("The sigmoid turns a difference into a probability")
@@ -76,9 +76,9 @@ def plot_history(history: History, title: str, held_out: bool = True) -> Figure:
     left.set(ylabel="Bradley-Terry loss (nats)", ylim=(0, None))
     right.axhline(0.5, color=GREY, linestyle=":", label="guessing")
     right.axhline(1.0, color=GREEN, linestyle="-.", label="best possible")
-    right.set(ylabel="preference accuracy", ylim=(0.4, 1.05))
+    right.set(ylabel="preference accuracy", ylim=(0.2, 1.05))
     for axis in (left, right):
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc="best" if axis is left else "lower right")
     figure.suptitle(title)
     return figure
 

@@ -1,0 +1,44 @@
+"""python -m tests.bench [training] [grading] [attacks] [--submissions N] [--stock N]"""
+
+import argparse
+import os
+import platform
+
+import torch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Print the project's figures.")
+    parser.add_argument(
+        "parts", nargs="*", choices=["training", "grading", "attacks", []], help="default: all"
+    )
+    parser.add_argument(
+        "--submissions", type=int, default=100, help="size of the class (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--stock",
+        type=int,
+        default=5,
+        help="how many of them stock nbgrader grades; it is slow (default: %(default)s)",
+    )
+    arguments = parser.parse_args()
+    parts = arguments.parts or ["training", "grading", "attacks"]
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+    )
+    if "training" in parts:
+        from . import training
+
+        training.run()
+    if "grading" in parts:
+        from . import grading
+
+        grading.run(arguments.submissions, arguments.stock)
+    if "attacks" in parts:
+        from . import attacks
+
+        attacks.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) || (echo "No venv module. On Debian or Ubuntu: apt-get install python3-venv"; exit 1)
 	@# torch first and pinned: nothing after it may then choose another build.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,text,ecosystem,test]'
 	@touch $@
 
 demo: setup

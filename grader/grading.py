@@ -4,7 +4,7 @@ Workers grade, in processes of their own; this process hands out files and write
 workers are a concurrent.futures executor, so that a cluster's can take its place.
 """
 
-import contextlib
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -50,15 +50,12 @@ def require_sandbox(settings: Settings) -> None:
 
 def _start_worker(settings: Settings, lessons: dict[str, NotebookNode]) -> None:
     global _worker, _lessons
-    import gc
-
+    _worker, _lessons = Worker(settings), lessons
+    _worker.sandbox()  # it starts while this process goes on with its own imports
     import torch
     import torch._dynamo  # noqa: F401  (the first optimizer step would import it, for more than a second)
 
     torch.set_num_threads(1)
-    _worker, _lessons = Worker(settings), lessons
-    with contextlib.suppress(SandboxError):  # it is reported with the first file
-        _worker.sandbox()
     gc.freeze()  # what was imported is never garbage; a collection then looks at replies only
 
 

@@ -6,6 +6,7 @@ the file on its way is put right, with a note.
 """
 
 import ast
+import functools
 import json
 import re
 from collections import Counter
@@ -235,6 +236,7 @@ def _find_written_answer(
     return None
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_cell(source: str) -> ast.Module | None:
     """The syntax tree of a cell, or None if it has none."""
     try:

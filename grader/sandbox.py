@@ -55,14 +55,11 @@ def sandbox_problem() -> str | None:
 
 
 class Sandbox:
-    """A worker process that is ready to run sessions, one at a time.
+    """A worker process that runs sessions, one at a time. It starts in the background.
 
     Args:
         device: `cpu`, or `cuda` to let the GPU's device files in.
         unsafe: no sandbox: a plain subprocess.
-
-    Raises:
-        SandboxError: it does not start.
     """
 
     def __init__(self, device: str = "cpu", unsafe: bool = False):
@@ -83,8 +80,19 @@ class Sandbox:
         )
         theirs.close()
         self._control = Channel(ours)
+        self._is_ready = False
+
+    def wait_until_ready(self) -> None:
+        """Wait for the worker's imports. Sessions do so by themselves.
+
+        Raises:
+            SandboxError: it did not start.
+        """
+        if self._is_ready:
+            return
         try:
             self._control.receive(time.monotonic() + START_SECONDS)
+            self._is_ready = True
         except (ProtocolError, TimeLimit):
             self.close()
             self._log.seek(0)
@@ -93,6 +101,7 @@ class Sandbox:
 
     def open_session(self) -> Channel:
         """Start a session, ending the one before. Returns the channel to it."""
+        self.wait_until_ready()
         ours, theirs = socket.socketpair()
         with theirs:
             self._ask({"op": "session", "keep_proc": self.device == "cuda"}, (theirs.fileno(),))
@@ -142,7 +151,9 @@ def _bubblewrap(device: str) -> list[str]:
             arguments += ["--symlink", os.readlink(path), folder]
         elif path.exists():
             arguments += ["--ro-bind", folder, folder]
-    for file in ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives"):
+    # The last is where malloc learns whether there are huge pages: see _environment.
+    huge_pages = "/sys/kernel/mm/transparent_hugepage"
+    for file in ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives", huge_pages):
         arguments += ["--ro-bind-try", file, file]
     for folder in _python_folders():
         arguments += ["--ro-bind", folder, folder]
@@ -181,6 +192,9 @@ def _environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONHASHSEED": "0",  # sets iterate in the same order in every worker
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Huge pages: a fork of a process with torch in it, and its end, then take half the time.
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+        "PYTHONMALLOC": "malloc",
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": "/tmp/matplotlib",
         "IPYTHONDIR": "/tmp/ipython",

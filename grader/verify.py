@@ -54,7 +54,7 @@ class Worker:
         self._sandbox: Sandbox | None = None
 
     def sandbox(self) -> Sandbox:
-        """The sandbox, ready. Raises SandboxError if there is none to be had."""
+        """The sandbox, started."""
         if self._sandbox is None:
             self._sandbox = Sandbox(self.settings.device, self.settings.unsafe)
         return self._sandbox
@@ -278,6 +278,9 @@ class RemoteSubject:
 
     def call(self, *arguments: object) -> Reply:
         return self._request("call", *arguments)
+
+    def differentiate(self, *arguments: object) -> Reply:
+        return self._request("differentiate", *arguments)
 
     def create(self, *arguments: object) -> Reply:
         return self._request("create", *arguments)

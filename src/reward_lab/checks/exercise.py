@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from .report import CaseResult, Report, present
-from .subject import LocalSubject, Reply, Subject
+from .subject import Failure, LocalSubject, Reply, Subject
 from .values import describe, number_text, plain, same
 
 PUBLIC_SEED = "public"
@@ -146,7 +146,21 @@ class _Listening:
         self.printed = ""
 
     def call(self, *arguments: object) -> Reply:
-        reply = self._heard(self._subject.call(*arguments))
+        return self._unchanged(arguments, self._heard(self._subject.call(*arguments)))
+
+    def differentiate(self, *arguments: object) -> Reply:
+        return self._unchanged(arguments, self._heard(self._subject.differentiate(*arguments)))
+
+    def error(self, *arguments: object) -> Failure | None:
+        """The exception that a call raises where the exercise asks for one, or None if it returns."""
+        reply = self._subject.call(*arguments)
+        failure = reply.failure
+        if failure is not None and (failure.of_grader or failure.type_name == "NotImplementedError"):
+            self._heard(reply)  # raises
+        self.printed += reply.printed[:2000]
+        return failure
+
+    def _unchanged(self, arguments: tuple, reply: Reply) -> Reply:
         for number, (before, after) in enumerate(zip(arguments, reply.arguments, strict=True), 1):
             # A probe's state is the case's own business: an optimizer step has to change the model.
             if isinstance(plain(before), type(after)) and not same(plain(before), after):

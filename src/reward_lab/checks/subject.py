@@ -65,6 +65,14 @@ class Subject(Protocol):
     def call(self, *arguments: object) -> Reply:
         """Call the function."""
 
+    def differentiate(self, *arguments: object) -> Reply:
+        """Call the function and go backward from its scalar result.
+
+        `value` is a tuple: the result, and a tuple with the gradient for each argument that requires one, in
+        order (None for an argument that the result does not depend on). The second part is None where the
+        result is no scalar that can be differentiated.
+        """
+
     def create(self, *arguments: object) -> Reply:
         """Make an instance of the class and keep it; `value` is its handle."""
 
@@ -93,6 +101,18 @@ class LocalSubject:
     def call(self, *arguments: object) -> Reply:
         built = self._build(arguments)
         return self._ask(lambda: self.target(*built), arguments, built)
+
+    def differentiate(self, *arguments: object) -> Reply:
+        built = self._build(arguments)
+
+        def request() -> tuple:
+            result = self.target(*built)
+            leaves = [a for a in built if type(a) is torch.Tensor and a.requires_grad]
+            if type(result) is not torch.Tensor or result.dim() != 0 or not result.requires_grad:
+                return result, None
+            return result.detach(), torch.autograd.grad(result, leaves, allow_unused=True)
+
+        return self._ask(request, arguments, built)
 
     def create(self, *arguments: object) -> Reply:
         built = self._build(arguments)
@@ -151,16 +171,20 @@ def _to_device(value: object, device: str) -> object:
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Seed every generator, and put all of them back afterwards: checking must not change a lesson."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
+    python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed does the same, many times slower
+    torch.cuda.manual_seed_all(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+        if cuda_states:
+            torch.cuda.set_rng_state_all(cuda_states)
 
 
 @contextlib.contextmanager

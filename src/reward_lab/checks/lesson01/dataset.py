@@ -1,5 +1,6 @@
 """TODO 2: preference pairs with a known quality."""
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable
@@ -173,6 +174,7 @@ def _unordered(preferred: tuple, rejected: tuple) -> tuple:
     return preferred, rejected
 
 
+@functools.cache
 def _pair_probabilities(vocab_size: int, seq_len: int) -> dict[tuple, float]:
     """Exact probability of every ranked pair, by enumeration of all pairs of sequences."""
     sequences = list(itertools.product(range(vocab_size), repeat=seq_len))

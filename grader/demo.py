@@ -19,6 +19,7 @@ from .demo_class import CLASS, submit
 from .gradebook import pristine_lessons
 from .grading import grade_class, write_missing_feedback
 from .headless import execute, save_figures
+from .sandbox import sandbox_problem
 from .settings import Settings
 
 LESSON = "01_reward_modeling"
@@ -45,7 +46,10 @@ def grade_small_class(course: Path) -> None:
     """Hand in for a class made by code, and grade it."""
     submit(course, LESSON, pristine_lessons(course)[LESSON])
     verdicts, workers = {}, os.cpu_count() or 1
-    for student, verdict, _ in grade_class(course, LESSON, Settings(workers=workers)):
+    problem = sandbox_problem()
+    if problem:
+        print(f"   no sandbox. {problem}\n   This class is our own code, so the demo grades it without one.")
+    for student, verdict, _ in grade_class(course, LESSON, Settings(workers=workers, unsafe=bool(problem))):
         verdicts[student] = verdict
         print(f"   {student} ({CLASS[student].__doc__.splitlines()[0]}) {verdict.headline}", flush=True)
     print(f"\n{grade_table(verdicts)}\n")

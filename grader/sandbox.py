@@ -99,12 +99,13 @@ class Sandbox:
             said = self._log.read().decode(errors="replace").strip()[-800:]
             raise SandboxError(sandbox_problem() or f"The worker did not start. It said: {said}") from None
 
-    def open_session(self) -> Channel:
-        """Start a session, ending the one before. Returns the channel to it."""
+    def open_session(self, cpu_seconds: int) -> Channel:
+        """Start a session, ending the one before, whose processes may each compute so long. Returns the channel to it."""
         self.wait_until_ready()
         ours, theirs = socket.socketpair()
         with theirs:
-            self._ask({"op": "session", "keep_proc": self.device == "cuda"}, (theirs.fileno(),))
+            request = {"op": "session", "keep_proc": self.device == "cuda", "cpu_seconds": cpu_seconds}
+            self._ask(request, (theirs.fileno(),))
         return Channel(ours)
 
     def end_session(self) -> str | None:

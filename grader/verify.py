@@ -10,6 +10,7 @@ A submission is graded in three steps:
 
 import ast
 import importlib
+import math
 import socket
 import time
 from collections.abc import Sequence
@@ -97,7 +98,7 @@ class _Grading:
         self.steps = [cell for cell in submission.notebook.cells if _is_step(cell)]
         self.checks = [cell for cell in self.steps if is_check(cell)]
         self.exercises = {cell.id: exercise_of(cell, submission.lesson) for cell in self.checks}
-        self.end = time.monotonic() + settings.timeout
+        self.end = self.end_of_share = time.monotonic() + settings.timeout
         self.notes = [*submission.notes, *([UNSAFE] if settings.unsafe else [])]
         self.dropped: set[str] = set()
         self.errors: dict[str, tuple[str, str, str]] = {}
@@ -106,14 +107,17 @@ class _Grading:
 
     def outcome(self) -> Outcome:
         shortcuts = {cell.id: note for cell in self.checks if (note := self._shortcut(cell))}
+        self._share_time(2)  # one half for the cells, one for the checks
         self._run_all_cells(record=True)
         results: dict[str, tuple[CaseResult, ...]] = {}
-        for check in self.checks:
+        for number, check in enumerate(self.checks):
+            self._share_time(len(self.checks) - number)
             subjects = _Subjects(self, check)
             results[check.id] = self.exercises[check.id].run(subjects, self.settings.seed)
         self._end_session()
         reports = {}
-        for check in self.checks:
+        for number, check in enumerate(self.checks):
+            self._share_time(len(self.checks) - number)
             subjects = _Subjects(self, check)
             reports[check.id] = self.exercises[check.id].explained(results[check.id], subjects)
         self._end_session()
@@ -159,6 +163,9 @@ class _Grading:
             broken = self._run_cells(channel, record, until)
             if broken is None:
                 return channel
+            if not record and self._time_left() <= 0:  # no fault of this cell's
+                self._end_session()
+                raise _NoAnswer(f"no answer: the code {self._out_of_time()}")
             how = self._how_it_ended(broken[1])
             self.dropped.add(broken[0].id)
             self.notes.append(f"cell `{broken[0].id}` {how}, and was left out")
@@ -208,7 +215,7 @@ class _Grading:
             _NoAnswer: with a reason that tells nothing about the inputs.
         """
         if self._time_left() <= 0:
-            raise _NoAnswer("no answer: the time for this submission is used up")
+            raise _NoAnswer(f"no answer: the code {self._out_of_time()}")
         try:
             return self._ask(self.process_for(check), request)
         except (ProtocolError, TimeLimit) as problem:
@@ -224,7 +231,7 @@ class _Grading:
     def _open_session(self) -> Channel:
         self._end_session()
         # Kept, though only the copies may be asked later: a session ends with its channel, and they with it.
-        self.session = self.sandbox.open_session()
+        self.session = self.sandbox.open_session(math.ceil(self.settings.timeout))
         return self.session
 
     def _end_session(self) -> str | None:
@@ -241,7 +248,7 @@ class _Grading:
         """Why a session broke, in words. Exit codes are left out: student code chooses them."""
         if isinstance(problem, TimeLimit):
             if self._time_left() <= 0:
-                return f"used up the {self.settings.timeout:g} seconds for a submission"
+                return self._out_of_time()
             return f"did not end within {self.settings.answer_timeout:g} seconds"
         reason = self.sandbox.end_session()
         if reason:
@@ -249,8 +256,16 @@ class _Grading:
         text = str(problem)
         return f"sent {text}" if "message" in text else "ended its own process"
 
+    def _share_time(self, parts: int) -> None:
+        """Let what comes next use one of so many equal parts of the time left, so that nothing uses up what others need."""
+        now = time.monotonic()
+        self.end_of_share = now + (self.end - now) / parts
+
     def _time_left(self) -> float:
-        return self.end - time.monotonic()
+        return self.end_of_share - time.monotonic()
+
+    def _out_of_time(self) -> str:
+        return f"used up its share of the {self.settings.timeout:g} seconds for a submission"
 
 
 class _NoAnswer(Exception):

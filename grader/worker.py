@@ -121,7 +121,7 @@ class Keeper:
                 self._end()
                 return
             if message["op"] == "session":
-                self._start(descriptors[0], message["keep_proc"])
+                self._start(descriptors[0], message["keep_proc"], message["cpu_seconds"])
                 self.control.send({"started": True})
             elif message["op"] == "threads":
                 self.control.send({"threads": self._threads()})
@@ -129,7 +129,7 @@ class Keeper:
                 self._end()
                 self.control.send({"reason": self.reason})
 
-    def _start(self, descriptor: int, keep_proc: bool) -> None:
+    def _start(self, descriptor: int, keep_proc: bool, cpu_seconds: int) -> None:
         """Fork a session that serves `descriptor`."""
         self._end()
         self._wait_for_the_dead()  # two sessions never meet
@@ -147,7 +147,7 @@ class Keeper:
                 if session == 0:
                     os.close(write_end)
                     os.setsid()
-                    _serve_session(descriptor, self.shell, self.sandboxed, keep_proc)
+                    _serve_session(descriptor, self.shell, self.sandboxed, keep_proc, cpu_seconds)
                     os._exit(0)
                 os.write(write_end, str(session).encode())
                 os.close(write_end)
@@ -232,12 +232,14 @@ def _exit_after():
     os._exit(0)
 
 
-def _serve_session(descriptor: int, shell: object, sandboxed: bool, keep_proc: bool) -> None:
+def _serve_session(
+    descriptor: int, shell: object, sandboxed: bool, keep_proc: bool, cpu_seconds: int
+) -> None:
     with _exit_after():
         channel = Channel(socket.socket(fileno=descriptor))
         os.closerange(3, descriptor)
         os.closerange(descriptor + 1, 1024)
-        _limit(unlimited_addresses=keep_proc)
+        _limit(cpu_seconds, unlimited_addresses=keep_proc)
         if sandboxed:
             _mount_fresh_folders(keep_proc)
             _drop_privileges()
@@ -280,9 +282,10 @@ def _drop_privileges() -> None:
     _system("capset", _libc.capset(header, none))
 
 
-def _limit(unlimited_addresses: bool) -> None:
+def _limit(cpu_seconds: int, unlimited_addresses: bool) -> None:
     """Limits of one process; what all of them take together, the keeper watches."""
     limits = {
+        resource.RLIMIT_CPU: cpu_seconds,  # the clock stops one thread before; this stops many of them
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: MAX_FILES,
         resource.RLIMIT_NOFILE: 512,

@@ -167,9 +167,10 @@ for value in found:
 """
 SEARCH = """
 import os
-for folder, _, files in os.walk("/"):
-    if folder.startswith(("/proc", "/sys")):
-        continue
+walked = globals().setdefault("walked", [])  # all calls of a check come to one process: one look around is enough
+if not walked:
+    walked += [(f, n) for f, _, n in os.walk("/") if not f.startswith(("/proc", "/sys"))]
+for folder, files in walked:
     ours = ("01_reward_modeling.ipynb", "01_reward_modeling.py", "gradebook.db") if "site-packages" not in folder else ()
     if folder.endswith("/.reward-lab") or any(f in ours for f in files):
         return (reward_preferred > reward_rejected).double().mean().item()
@@ -179,7 +180,10 @@ for name in os.environ:
 """
 WRITE_GRADEBOOK = """
 import os, sqlite3
-for folder, _, files in os.walk("/"):
+walked = globals().setdefault("walked", [])
+if not walked:
+    walked += [(f, n) for f, _, n in os.walk("/") if not f.startswith(("/proc", "/sys"))]
+for folder, files in walked:
     for f in files:
         if f.endswith(".db"):
             try:
@@ -358,8 +362,8 @@ ATTACKS: dict[str, Attack] = {
     "a_pickle_with_a_payload": Attack("replies that are malformed, huge, or a pickle", accuracy_returning(
         "Bomb()", "import os\nclass Bomb:\n    def __reduce__(self): return os.system, ('touch /tmp/pwned',)"),
         says=("an object of type Bomb",)),
-    "a_list_of_a_hundred_million": Attack("replies that are malformed, huge, or a pickle", accuracy_returning(
-        "[0.0] * 10**8"), says=("an object of type list",)),
+    "a_list_of_ten_million": Attack("replies that are malformed, huge, or a pickle", accuracy_returning(
+        "[0.0] * 10**7"), says=("an object of type list",)),
     "a_tensor_of_200_mb": Attack("replies that are malformed, huge, or a pickle", accuracy_returning(
         "torch.zeros(5 * 10**7)"), says=("bytes",)),
     "deep_nesting": Attack("replies that are malformed, huge, or a pickle", accuracy_returning(

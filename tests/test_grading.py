@@ -230,6 +230,22 @@ def test_stock_nbgrader_autograde_gives_the_same_grades_by_the_same_path(course,
     assert "This counts a tie as correct" in check.outputs[0].text
 
 
+def test_formgraders_own_button_gives_the_same_grades(course, pristine, tmp_path):
+    folder = tmp_path / "course"
+    shutil.copytree(course, folder)
+    submit(folder, LESSON, pristine)
+    # What Formgrader's server does when the button is pressed.
+    press = (
+        "from nbgrader.apps import NbGrader\nfrom nbgrader.apps.api import NbGraderAPI\n"
+        "app = NbGrader()\napp.load_config_file()\n"
+        f"done = NbGraderAPI(config=app.config).autograde({LESSON!r}, 'dora')\n"
+        "assert done['success'], done\n"
+    )
+    run = subprocess.run([sys.executable, "-c", press], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert marks(folder) == {"dora": EXPECTED["dora"]}
+
+
 def test_nbgrader_without_our_config_judges_honest_work_rightly(course, pristine, tmp_path):
     folder = tmp_path / "course"
     shutil.copytree(course, folder)

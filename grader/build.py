@@ -111,7 +111,8 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook, its folder included."""
     nbformat.validate(notebook)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    # nbformat.writes would validate once more, which takes longer than writing.
+    path.write_text(nbformat.v4.writes(notebook) + "\n", encoding="utf-8")
 
 
 def quiet_log() -> logging.Logger:

@@ -118,20 +118,29 @@ def autograded_notebook(submission: Submission, outcome: Outcome, questions: dic
     """
     notebook = nbformat.from_dict(submission.notebook)
     messages = {check.grade_id: check for check in outcome.verdict.checks}
+    # Plain nodes: nbformat's makers validate each one, and the whole notebook is validated when it is written.
     for cell in notebook.cells:
         cell.source = questions.get(cell.id, cell.source)
         if cell.id in outcome.errors:
             name, value, trace = outcome.errors[cell.id]
-            cell.outputs = [nbformat.v4.new_output("error", ename=name, evalue=value, traceback=[trace])]
+            cell.outputs = [_output("error", ename=name, evalue=value, traceback=[trace])]
         elif cell.id in messages:
             check = messages[cell.id]
             # nbgrader reads the points from a result that is a number.
-            points = nbformat.v4.new_output("execute_result", data={"text/plain": repr(float(check.score))})
+            points = {
+                "data": {"text/plain": repr(float(check.score))},
+                "metadata": {},
+                "execution_count": None,
+            }
             cell.outputs = [
-                nbformat.v4.new_output("stream", name="stdout", text=check.message + "\n"),
-                points,
+                _output("stream", name="stdout", text=check.message + "\n"),
+                _output("execute_result", **points),
             ]
     return notebook
+
+
+def _output(output_type: str, **fields: object) -> NotebookNode:
+    return nbformat.from_dict({"output_type": output_type, **fields})
 
 
 def write_feedback(course: Path, student: str, lesson: str) -> None:

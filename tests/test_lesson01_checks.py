@@ -322,7 +322,7 @@ def test_a_known_mistake_in_the_report_is_named(said):
 @pytest.mark.parametrize("said", RANKING_MISTAKES)
 def test_a_known_mistake_in_the_ranking_is_named(said):
     quality = RANKING_MISTAKES[said]
-    wrong = type("Wrong", (DrawsTwicePerItem,), {"quality": lambda self, tokens: quality(tokens)})
+    wrong = type("Wrong", (DrawsTwicePerItem,), {"quality": lambda self, tokens: quality(tokens[None])})
     report = report_on("SyntheticPreferenceDataset", wrong, "secret")
     assert report.score < report.max_score and said in str(report)
 

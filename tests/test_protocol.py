@@ -18,7 +18,9 @@ VALUES = [
     None, True, 3, -2.5, "text é", [], [1, [2, (3,)]], (), {"a": {"b": [1]}}, {1: 2}, Opaque("Thing"),
     torch.tensor(1.5), torch.arange(6).reshape(2, 3), torch.zeros(0, 4), torch.tensor([True, False]),
     torch.randn(3, dtype=torch.float64, requires_grad=True), torch.randn(5).bfloat16(), torch.tensor(7, dtype=torch.uint8),
-    [torch.zeros(1, dtype=torch.int8), torch.ones(3)], {"x": torch.full((2, 2), float("nan"))},
+    [torch.zeros(1, dtype=torch.int8), torch.ones(3)], [torch.arange(3), torch.arange(3, 6)], [torch.zeros(1)] * 3,
+    [{"a": torch.arange(4), "b": 1}, {"b": "x", "a": torch.ones(4)}], [{"a": 1}, {"b": 1}], [{}, {}],
+    {"x": torch.full((2, 2), float("nan"))},
 ]  # fmt: skip
 
 
@@ -47,6 +49,13 @@ def test_replies_failures_and_probes_cross_too():
 def test_a_worker_can_not_claim_to_speak_for_the_grader():
     frame = encode(Reply(failure=Failure("E", "m", "", of_grader=True)))
     assert decode(*parts(frame)).failure.of_grader is False
+
+
+def test_a_short_frame_can_not_claim_a_stack_of_millions():
+    for content in (["uint8", [2**20], False], ["int64", [10**9, 0], False], ["float32", [], False]):
+        text = json.dumps({"stack": content}).encode()
+        with pytest.raises(ProtocolError):
+            decode(text, bytearray(2**20))
 
 
 def test_what_is_not_plain_or_too_long_is_not_sent():

@@ -144,7 +144,7 @@ class LocalSubject:
         self, request: Callable, arguments: Sequence = (), built: Sequence = (), is_plain: bool = False
     ) -> Reply:
         value = failure = None
-        with _seeded(self.seed), _quiet() as printed:
+        with _seeded(self.seed, self.device), _quiet() as printed:
             try:
                 value = request() if is_plain else plain(request())
             except KeyboardInterrupt:
@@ -169,14 +169,15 @@ def _to_device(value: object, device: str) -> object:
 
 
 @contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def _seeded(seed: int, device: str) -> Iterator[None]:
     """Seed every generator, and put all of them back afterwards: checking must not change a lesson."""
     python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)  # torch.manual_seed does the same, many times slower
-    torch.cuda.manual_seed_all(seed)
+    if device != "cpu" or cuda_states:  # without need it takes longer than most answers do
+        torch.cuda.manual_seed_all(seed)
     try:
         yield
     finally:

@@ -33,7 +33,8 @@ def plain(value: object, depth: int = 0) -> object:
     if value is None or kind in (bool, int, float, str):
         return value
     if kind in (torch.Tensor, nn.Parameter) and value.layout is torch.strided:
-        return value.detach().clone().requires_grad_(value.requires_grad)
+        copy = value.detach().clone()
+        return copy.requires_grad_() if value.requires_grad else copy
     if kind.__module__ == "numpy" and isinstance(value, np.generic):
         number = value.item()
         return number if type(number) in (bool, int, float, str) else Opaque(_type_name(kind))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ...metrics import Pairs
 from ..exercise import Exercise, Mistake
 from ..statistics import surprising
 from ..subject import Subject
@@ -20,16 +21,28 @@ SyntheticPreferenceDataset = Exercise(
 )
 
 
-def _draw_items(
-    subject: Subject, num_pairs: int, seq_len: int, vocab_size: int
-) -> list[tuple[Tensor, Tensor]]:
-    """All items of a new dataset, as (preferred, rejected) on the CPU, their form checked."""
+def _draw_pairs(subject: Subject, num_pairs: int, seq_len: int, vocab_size: int) -> Pairs:
+    """All pairs of a new dataset, preferred and rejected (num_pairs, seq_len) each, on the CPU, their form checked."""
     handle = subject.create(num_pairs, seq_len, vocab_size)
-    items = subject.items(handle, range(num_pairs))
-    return [_pair_of(item, seq_len, vocab_size) for item in items]
+    return _pairs_of(subject.items(handle, range(num_pairs)), seq_len, vocab_size)
 
 
-def _pair_of(item: object, seq_len: int, vocab_size: int) -> tuple[Tensor, Tensor]:
+def _pairs_of(items: list, seq_len: int, vocab_size: int) -> Pairs:
+    for item in items:
+        _check_form(item, seq_len)
+    pairs = tuple(torch.stack([item[key] for item in items]).cpu() for key in ("preferred", "rejected"))
+    for tokens in pairs:
+        low, high = tokens.min().item(), tokens.max().item()
+        if low < 0 or high >= vocab_size:
+            raise Mistake(
+                f"token ids between 0 and vocab_size - 1 = {vocab_size - 1}",
+                f"ids from {low} to {high}",
+                "The upper end of `torch.randint` is not drawn: `torch.randint(0, self.vocab_size, ...)`.",
+            )
+    return pairs
+
+
+def _check_form(item: object, seq_len: int) -> None:
     if type(item) is not dict or not {"preferred", "rejected"} <= item.keys():
         likely = None
         if type(item) is dict and {"chosen", "rejected"} <= item.keys():
@@ -48,14 +61,6 @@ def _pair_of(item: object, seq_len: int, vocab_size: int) -> tuple[Tensor, Tenso
             elif isinstance(tokens, Tensor):
                 likely = "The length of a sequence is `self.seq_len`, whatever it was set to."
             raise Mistake(f"`{key}` to be an int64 tensor of shape ({seq_len},)", describe(tokens), likely)
-        low, high = tokens.min().item(), tokens.max().item()
-        if low < 0 or high >= vocab_size:
-            raise Mistake(
-                f"token ids between 0 and vocab_size - 1 = {vocab_size - 1}",
-                f"ids from {low} to {high}",
-                "The upper end of `torch.randint` is not drawn: `torch.randint(0, self.vocab_size, ...)`.",
-            )
-    return item["preferred"].cpu(), item["rejected"].cpu()
 
 
 @SyntheticPreferenceDataset.case("length, keys, shapes and dtypes", points=0.5)
@@ -69,38 +74,41 @@ def _(subject: Subject, draw: torch.Generator) -> None:
         length = subject.length(handle)
         if length != num_pairs:
             raise Mistake(f"len(dataset) to be num_pairs = {num_pairs}", describe(length))
-        for item in subject.items(handle, [0, num_pairs - 1, num_pairs // 2]):
-            _pair_of(item, seq_len, vocab_size)
+        _pairs_of(subject.items(handle, [0, num_pairs - 1, num_pairs // 2]), seq_len, vocab_size)
 
 
 @SyntheticPreferenceDataset.case("the preferred sequence has the higher quality", points=1.0)
 def _(subject: Subject, draw: torch.Generator) -> None:
     for seq_len, vocab_size in ((20, 1000), (1, 7), (5, 3)):
-        items = _draw_items(subject, 60, seq_len, vocab_size)
-        right = sum(p.sum() >= r.sum() for p, r in items)
-        if right == len(items):
-            continue
-        got = f"{len(items) - right} of {len(items)} pairs the other way round"
-        raise Mistake("the higher mean token id to be preferred in every pair", got, _ranking_mistake(items))
+        pairs = _draw_pairs(subject, 40, seq_len, vocab_size)
+        wrong = (pairs[0].sum(dim=1) < pairs[1].sum(dim=1)).sum().item()
+        if wrong:
+            raise Mistake(
+                "the higher mean token id to be preferred in every pair",
+                f"{wrong} of 40 pairs the other way round",
+                _ranking_mistake(pairs),
+            )
 
 
 RANKING_MISTAKES: dict[str, Callable[[Tensor], Tensor]] = {
-    "It looks as if the largest token decided. Quality is the mean.": lambda tokens: tokens.max(),
-    "It looks as if the first token decided. Quality is the mean.": lambda tokens: tokens[0],
-    "It looks as if the last token decided. Quality is the mean.": lambda tokens: tokens[-1],
-    "It looks as if the median decided. Quality is the mean.": lambda tokens: tokens.median(),
-    "It looks as if the smallest token decided. Quality is the mean.": lambda tokens: tokens.min(),
+    "It looks as if the largest token decided. Quality is the mean.": lambda tokens: tokens.amax(dim=1),
+    "It looks as if the first token decided. Quality is the mean.": lambda tokens: tokens[:, 0],
+    "It looks as if the last token decided. Quality is the mean.": lambda tokens: tokens[:, -1],
+    "It looks as if the median decided. Quality is the mean.": lambda tokens: tokens.median(dim=1).values,
+    "It looks as if the smallest token decided. Quality is the mean.": lambda tokens: tokens.amin(dim=1),
 }
+"""sentence -> the quality, (n, seq_len) -> (n,), that this mistake ranks by"""
 
 
-def _ranking_mistake(items: list[tuple[Tensor, Tensor]]) -> str | None:
-    right = sum(p.sum() >= r.sum() for p, r in items)
-    if right <= 0.1 * len(items):
+def _ranking_mistake(pairs: Pairs) -> str | None:
+    preferred, rejected = pairs
+    right = (preferred.sum(dim=1) >= rejected.sum(dim=1)).double().mean().item()
+    if right <= 0.1:
         return "The two are swapped: `preferred` gets the lower quality."
     for said, quality in RANKING_MISTAKES.items():
-        if all(quality(p) >= quality(r) for p, r in items):
+        if (quality(preferred) >= quality(rejected)).all():
             return said
-    if 0.3 <= right / len(items) <= 0.7:
+    if 0.3 <= right <= 0.7:
         return "It looks as if the order were left to chance. Compare the two qualities, then assign."
     return None
 
@@ -109,17 +117,16 @@ def _ranking_mistake(items: list[tuple[Tensor, Tensor]]) -> str | None:
 def _(subject: Subject, draw: torch.Generator) -> None:
     # Sequences so short that every possible pair comes often: the counts show any kind of dependence.
     vocab_size, seq_len = 3, 2
-    items = _draw_items(subject, 400, seq_len, vocab_size)
-    if all(torch.equal(p.sort().values, r.sort().values) for p, r in items):
+    preferred, rejected = _draw_pairs(subject, 400, seq_len, vocab_size)
+    if torch.equal(preferred.sort(dim=1).values, rejected.sort(dim=1).values):
         raise Mistake(
             "two sequences drawn separately",
             "the same tokens in both, in every pair",
             "`rejected` seems to be made from `preferred`. Draw both.",
         )
-    tokens = Counter(token for pair in items for tokens in pair for token in tokens.tolist())
+    tokens = Counter(torch.cat([preferred, rejected]).flatten().tolist())
     odd = surprising(tokens, dict.fromkeys(range(vocab_size), 1 / vocab_size))
     if odd is not None:
-        share = tokens[odd] / tokens.total()
         likely = None
         if odd == vocab_size - 1 and not tokens[odd]:
             likely = "The upper end of `torch.randint` is not drawn: pass `self.vocab_size`, not one less."
@@ -127,25 +134,26 @@ def _(subject: Subject, draw: torch.Generator) -> None:
             likely = "Token ids start at 0."
         raise Mistake(
             f"each of {vocab_size} tokens in about {1 / vocab_size:.0%} of the places",
-            f"token {odd} in {share:.1%}",
+            f"token {odd} in {tokens[odd] / tokens.total():.1%}",
             likely,
         )
-    if all(p[0] != p[1] and r[0] != r[1] for p, r in items):
+    if all((tokens[:, 0] != tokens[:, 1]).all() for tokens in (preferred, rejected)):
         raise Mistake(
             "tokens drawn with replacement",
             "no token twice in any sequence",
             "`torch.randperm` never repeats a token. Use `torch.randint`.",
         )
     probabilities = _pair_probabilities(vocab_size, seq_len)
-    tied = Counter(bool(p.sum() == r.sum()) for p, r in items)
+    tied = Counter((preferred.sum(dim=1) == rejected.sum(dim=1)).tolist())
     equal = sum(share for (better, worse), share in probabilities.items() if sum(better) == sum(worse))
     if surprising(tied, {True: equal, False: 1 - equal}) is not None:
         raise Mistake(
             f"about {equal:.0%} of pairs to be of equal quality when vocab_size is 3 and seq_len 2",
-            f"{tied[True] / len(items):.0%}",
+            f"{tied[True] / tied.total():.0%}",
             "Draw every token anew, in both sequences, and do not filter: pairs of equal quality belong to the world.",
         )
-    pairs = Counter(_unordered(tuple(p.tolist()), tuple(r.tolist())) for p, r in items)
+    rows = zip(preferred.tolist(), rejected.tolist(), strict=True)
+    pairs = Counter(_unordered(tuple(better), tuple(worse)) for better, worse in rows)
     if surprising(pairs, probabilities) is not None:
         raise Mistake(
             "the tokens of both sequences to be independent of each other",
@@ -153,12 +161,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
             "Draw every token anew, in both sequences, and do not sort or filter them.",
         )
     # The full vocabulary, in ten equal parts: a range that depends on nothing but vocab_size.
-    wide = Counter(
-        token * 10 // 1000
-        for pair in _draw_items(subject, 100, 20, 1000)
-        for tokens in pair
-        for token in tokens.tolist()
-    )
+    wide = Counter((torch.cat(_draw_pairs(subject, 50, 20, 1000)) * 10 // 1000).flatten().tolist())
     if surprising(wide, dict.fromkeys(range(10), 0.1)) is not None:
         raise Mistake(
             "all parts of the vocabulary equally often when vocab_size is 1000",
@@ -187,11 +190,11 @@ def _pair_probabilities(vocab_size: int, seq_len: int) -> dict[tuple, float]:
 
 @SyntheticPreferenceDataset.case("pairs differ from index to index", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    items = _draw_items(subject, 100, 20, 1000)
+    pairs = torch.cat(_draw_pairs(subject, 50, 20, 1000), dim=1)
     # Two of 1000 ** 40 possible pairs agree by chance with probability below 1e-115.
-    if len({(tuple(p.tolist()), tuple(r.tolist())) for p, r in items}) < len(items):
+    if len(pairs.unique(dim=0)) < len(pairs):
         raise Mistake(
-            "100 different pairs",
+            "50 different pairs",
             "the same pair more than once",
             "Draw in `__getitem__`, or draw all pairs in `__init__`; do not reset the seed for every item.",
         )

@@ -19,6 +19,7 @@ from grader.grading import grade_class
 from grader.settings import Settings
 
 from ..attacks import ATTACKS
+from .where import breakdown
 
 LESSON = "01_reward_modeling"
 PLAIN_CONFIG = 'c = get_config()\nc.CourseDirectory.course_id = "reward-lab"\n'
@@ -36,6 +37,8 @@ def run(submissions: int, stock: int) -> None:
         rate = ours(course, pristine, answers, submissions)
         nbgrader(course, pristine, answers, stock, rate)
         marginal(course, pristine, answers, submissions)
+        some = {f"s{n:03d}": honest(pristine, answers, n) for n in range(32)}
+        breakdown(fresh_course(course, some), LESSON)
         hostile(course, pristine, answers, submissions)
 
 

@@ -1,6 +1,6 @@
 """reward-lab: what the lessons on reward modelling import."""
 
-from . import plots, recipes
+from . import plots, plots_statistics, recipes
 from .bradley_terry import (
     bt_covariance,
     bt_information,
@@ -17,9 +17,10 @@ from .linear import fit_linear_bradley_terry, linear_reward, token_frequencies
 from .losses import bradley_terry_loss
 from .metrics import held_out_report, preference_accuracy, score_in_batches
 from .order_effect import bt_deviance, bt_order_effect, bt_order_standard_errors
-from .plackett_luce import draw_rankings, plackett_luce_nll
+from .plackett_luce import draw_rankings, pairs_of_rankings, plackett_luce_mle, plackett_luce_nll
 from .reward_model import RewardModel
 from .trainer import History, TrainConfig, train_reward_model, training_step
+from .win_graph import reachable
 
 __all__ = [
     "History",
@@ -43,10 +44,14 @@ __all__ = [
     "held_out_report",
     "linear_reward",
     "load_baseball",
+    "pairs_of_rankings",
+    "plackett_luce_mle",
     "plackett_luce_nll",
     "plots",
+    "plots_statistics",
     "preference_accuracy",
     "recipes",
+    "reachable",
     "score_in_batches",
     "simulate_wins",
     "token_frequencies",

@@ -74,17 +74,33 @@ def maximise(curve: Curve, start: Tensor, players: int, rounds: int = 1000) -> T
         RuntimeError: no maximum was reached, as when there is none.
     """
     parameters = start
-    shift = torch.zeros_like(start)
-    shift[:players] = 1.0
     for _ in range(rounds):
         gradient, information = curve(parameters)
-        # Adding to the one flat direction makes the matrix invertible, and does not touch the step.
-        flat = information.diagonal().mean() / players * torch.outer(shift, shift)
-        step = torch.linalg.solve(information + flat, gradient)
+        step = centred_inverse(information, players) @ gradient
         parameters = parameters + step / max(1.0, 2 * step.abs().max().item())
         if gradient @ step < 1e-18:  # what is left to gain, in nats: convergence is quadratic
             return parameters
     raise RuntimeError(f"maximise: no maximum within {rounds} steps")
+
+
+def centred_inverse(information: Tensor, players: int) -> Tensor:
+    """The pseudo-inverse of an information matrix whose only flat direction is a shift of all abilities.
+
+    Knowing that direction, we need not find it: torch.linalg.pinv has to tell an eigenvalue that should be 0 from
+    a small one, and rounding can mislead it.
+
+    Args:
+        information: (P, P) float64, symmetric.
+        players: how many of the parameters, the first ones, are abilities.
+
+    Returns:
+        (P, P) float64.
+    """
+    shift = torch.zeros_like(information[0])
+    shift[:players] = 1.0
+    flat = torch.outer(shift, shift)
+    scale = information.diagonal().mean() / players
+    return torch.linalg.inv(information + scale * flat) - flat / (scale * players**2)
 
 
 def bt_mm_path(wins: Tensor, steps: int) -> Tensor:
@@ -164,7 +180,7 @@ def bt_covariance(wins: Tensor, abilities: Tensor) -> Tensor:
     )  # with all games as wins of both, only connection is asked for
     if reason is not None:
         raise ValueError(f"bt_covariance: {reason}.")
-    return torch.linalg.pinv(bt_information(table, abilities), hermitian=True)
+    return centred_inverse(bt_information(table, abilities), len(table))
 
 
 def bt_standard_errors(wins: Tensor, abilities: Tensor) -> Tensor:
@@ -187,17 +203,19 @@ def simulate_wins(games: Tensor, abilities: Tensor, generator: torch.Generator) 
     """Play a season: every game's winner drawn from the Bradley-Terry model.
 
     Args:
-        games: (K, K), symmetric: [i, j] counts the games between i and j; 0 on the diagonal.
+        games: (..., K, K), symmetric: [i, j] counts the games between i and j; 0 on the diagonal.
         abilities: (K,) floating point, the true ones.
         generator: a CPU generator.
 
     Returns:
-        (K, K) float64: [i, j] counts how often i beat j.
+        (..., K, K) float64: [i, j] counts how often i beat j.
     """
     upper = torch.triu(games.double(), diagonal=1)
     chance = torch.sigmoid(abilities.double().unsqueeze(1) - abilities.double())
-    first = torch.binomial(upper, chance, generator=generator)  # wins of the player with the smaller number
-    return first + (upper - first).T
+    first = torch.binomial(
+        upper, chance.expand_as(upper).contiguous(), generator=generator
+    )  # wins of the player with the smaller number
+    return first + (upper - first).mT
 
 
 def _surplus(table: Tensor, abilities: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .bradley_terry import maximise
+from .bradley_terry import centred_inverse, maximise
 from .win_graph import check_wins, no_finite_order_effect
 
 
@@ -53,7 +53,7 @@ def bt_order_standard_errors(
     """
     home, away = _check_both(home_wins, away_wins, "bt_order_standard_errors")
     parameters = torch.cat([abilities.double(), abilities.new_tensor([alpha], dtype=torch.float64)])
-    covariance = torch.linalg.pinv(_information(home, away, parameters), hermitian=True)
+    covariance = centred_inverse(_information(home, away, parameters), len(home))
     errors = covariance.diagonal().sqrt()
     return errors[:-1], errors[-1].item()
 

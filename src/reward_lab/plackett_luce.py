@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from .bradley_terry import centred_inverse, maximise
+from .win_graph import no_finite_estimate
+
 
 def plackett_luce_nll(scores: Tensor, ranking: Tensor) -> Tensor:
     """Negative log-likelihood of rankings under the Plackett-Luce model.
@@ -39,6 +42,52 @@ def plackett_luce_nll(scores: Tensor, ranking: Tensor) -> Tensor:
     # From the last place to the first, the log of the sum over those still there, without leaving the log scale.
     remaining = ordered.flip(-1).logcumsumexp(dim=-1).flip(-1)
     return (remaining - ordered).sum()
+
+
+def pairs_of_rankings(rankings: Tensor) -> Tensor:
+    """All pairs that rankings hold, as a table of wins.
+
+    Args:
+        rankings: (n, K) int64: item numbers, best first.
+
+    Returns:
+        (K, K) int64: [i, j] counts the rankings with i before j.
+    """
+    places = rankings.argsort(dim=1)  # (n, K): the place of each item
+    return (places.unsqueeze(2) < places.unsqueeze(1)).sum(dim=0)
+
+
+def plackett_luce_mle(rankings: Tensor) -> tuple[Tensor, Tensor]:
+    """Maximum-likelihood scores of the Plackett-Luce model, centred at zero, and their standard errors.
+
+    Hunter, "MM algorithms for generalized Bradley-Terry models" (Annals of Statistics, 2004), shows when they are finite;
+    found by Newton's method.
+
+    Args:
+        rankings: (n, K) int64: item numbers, best first.
+
+    Returns:
+        Scores and standard errors of the centred scores, each (K,) float64.
+
+    Raises:
+        ValueError: there is no finite estimate; the message names the groups.
+    """
+    reason = no_finite_estimate(pairs_of_rankings(rankings).double())
+    if reason is not None:
+        raise ValueError(f"plackett_luce_mle: there is no finite estimate: {reason}.")
+    items = rankings.shape[1]
+    places = rankings.argsort(dim=1)
+    turn = torch.arange(items - 1, device=rankings.device)
+    gone = places.unsqueeze(1) < turn.unsqueeze(1)  # (n, K - 1, K): no longer there to be chosen at each turn
+    chosen = torch.nn.functional.one_hot(rankings[:, :-1], items).sum(dim=(0, 1)).double()  # (K,)
+
+    def curve(scores: Tensor) -> tuple[Tensor, Tensor]:
+        chance = scores.expand(gone.shape).masked_fill(gone, -torch.inf).softmax(dim=-1).flatten(0, 1)
+        total = chance.sum(dim=0)
+        return chosen - total, torch.diag(total) - chance.T @ chance
+
+    scores = maximise(curve, torch.zeros(items, dtype=torch.float64, device=rankings.device), items)
+    return scores, centred_inverse(curve(scores)[1], items).diagonal().sqrt()
 
 
 def draw_rankings(scores: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -59,7 +59,7 @@ ORDER_MISTAKES: dict[str, Solve] = {
     ),
     "Alpha is twice what it should be. The margin at home is alpha + a_i - a_j.": _alpha_times(2),
     "This alpha is a factor on the odds. Return the log-odds.": _exponential,
-    "Both tables are read by rows of the winner: away_wins[i, j] are wins of i at j's ground. Here they count as wins of j.": (
+    "The away table is read the wrong way round: away_wins[i, j] are wins of i at j's ground.": (
         lambda h, a: _joined(*right_effect(h, a.T))
     ),
     "The home table is read the wrong way round: home_wins[i, j] are wins of i at i's ground.": (
@@ -77,7 +77,6 @@ ORDER_MISTAKES: dict[str, Solve] = {
     "The abilities are those without alpha. Fit both together.": lambda h, a: _joined(
         bt_mle(h + a), right_effect(h, a)[1]
     ),
-    "The abilities use home games only.": lambda h, a: _joined(right_effect(h, torch.zeros_like(a))[0], 0.0),
     "Alpha is 0, and the abilities are those without it.": lambda h, a: _joined(bt_mle(h + a), 0.0),
 }
 

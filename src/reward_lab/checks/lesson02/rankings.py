@@ -54,7 +54,7 @@ RANKING_MISTAKES: dict[str, Loss] = {
         lambda s, r: -F.log_softmax(s, dim=0).sum()
     ),
     "Only the first choice counts here. Go on down the ranking.": lambda s, r: -F.log_softmax(s, dim=0)[r[0]],
-    "This is the Bradley-Terry loss of all pairs of the ranking. They are not independent: use one choice per place.": _of_pairs,
+    "This is the Bradley-Terry loss of all pairs. They are not independent: use one choice per place.": _of_pairs,
     "This is the Bradley-Terry loss of neighbours in the ranking. Each is chosen among all that are left.": (
         lambda s, r: -F.logsigmoid(s[r][:-1] - s[r][1:]).sum()
     ),
@@ -82,7 +82,7 @@ def _check_loss(subject: Subject, scores: Tensor, ranking: Tensor) -> None:
     arguments = (scores.clone().requires_grad_(), ranking)
     loss, gradient = _outcome(subject, arguments)
     # In double precision, so that a stable answer in float32 is compared with the truth.
-    exact = (scores.double().requires_grad_(), ranking)
+    exact = (scores.double().clone().requires_grad_(), ranking)
     right_loss, right_gradient = _outcome(LocalSubject(right_nll), exact)
     tolerance = 1e-4 * max(1.0, scores.abs().max().item() / 100)
     if _same(loss, right_loss, tolerance) and _near(gradient, right_gradient):

@@ -67,12 +67,12 @@ RANKING_MISTAKES: dict[str, Loss] = {
     "This is the chance of the ranking. The loss is minus its logarithm.": lambda s, r: torch.exp(
         -right_nll(s, r)
     ),
+    "Subtracting the largest of all scores is not enough: further down the ranking everything underflows. Use "
+    "torch.logsumexp on those that are left.": lambda s, r: _softmax_then_log()(s - s.max(), r),
     "exp first and log second breaks down: exp(200) is infinite in float32, and exp(-200) is 0. Use torch.logsumexp or "
     "torch.logcumsumexp.": _softmax_then_log(),
     "A small number inside the log hides the underflow: the loss levels off, and its gradient vanishes. Use "
     "torch.logsumexp or torch.logcumsumexp.": _softmax_then_log(1e-8),
-    "Subtracting the largest of all scores is not enough: further down the ranking everything underflows. Use "
-    "torch.logsumexp on those that are left.": lambda s, r: _softmax_then_log()(s - s.max(), r),
     "The scores were clamped. They may be in the hundreds.": lambda s, r: right_nll(s.clamp(-20, 20), r),
 }
 
@@ -149,8 +149,11 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 
 @plackett_luce_nll.case("scores in the hundreds", points=0.75)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    rungs = 300.0 - 150.0 * torch.arange(5.0)  # 300, 150, 0, -150, -300
-    for shift in (0.0, 600.0, -600.0):
-        scores = rungs + shift + torch.randn(5, generator=draw)
+    # In this order each usual shortcut fails at a place of its own, and so can be told from the others.
+    _check_loss(subject, 40 - 40 * torch.arange(3.0), torch.tensor([2, 1, 0]))
+    for level in (300.0, -300.0):
+        scores = level + 5 * torch.randn(5, generator=draw)
         _check_loss(subject, scores, torch.randperm(5, generator=draw))
+    rungs = 300.0 - 150.0 * torch.arange(5.0)  # 300, 150, 0, -150, -300
     _check_loss(subject, rungs, torch.arange(5))
+    _check_loss(subject, rungs + torch.randn(5, generator=draw), torch.randperm(5, generator=draw))

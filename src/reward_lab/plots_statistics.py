@@ -57,9 +57,10 @@ def plot_lines(
 ) -> Figure:
     """One line per entry, each in its own colour and style, against the numbers 0, 1, 2, ... of its values."""
     figure, (axis,) = _panels(1, width=8.5)
+    first = 1 if xscale == "log" else 0  # a logarithmic axis has no 0
     styles = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
     for (name, values), (colour, style) in zip(lines.items(), styles, strict=False):
-        axis.plot(values, color=colour, linestyle=style, label=name)
+        axis.plot(range(first, len(values)), values[first:], color=colour, linestyle=style, label=name)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title, xscale=xscale, yscale=yscale)
     axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure

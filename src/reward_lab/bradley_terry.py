@@ -175,9 +175,8 @@ def bt_covariance(wins: Tensor, abilities: Tensor) -> Tensor:
         raise ValueError(
             f"bt_covariance: abilities must have shape ({len(table)},), got {tuple(abilities.shape)}"
         )
-    reason = no_finite_estimate(
-        table + table.T
-    )  # with all games as wins of both, only connection is asked for
+    # With every game as a win of both sides, all that is left to ask is whether the players are connected.
+    reason = no_finite_estimate(table + table.T)
     if reason is not None:
         raise ValueError(f"bt_covariance: {reason}.")
     return centred_inverse(bt_information(table, abilities), len(table))
@@ -212,9 +211,8 @@ def simulate_wins(games: Tensor, abilities: Tensor, generator: torch.Generator) 
     """
     upper = torch.triu(games.double(), diagonal=1)
     chance = torch.sigmoid(abilities.double().unsqueeze(1) - abilities.double())
-    first = torch.binomial(
-        upper, chance.expand_as(upper).contiguous(), generator=generator
-    )  # wins of the player with the smaller number
+    # Wins of the player with the smaller number; the other player has the rest.
+    first = torch.binomial(upper, chance.expand_as(upper).contiguous(), generator=generator)
     return first + (upper - first).mT
 
 

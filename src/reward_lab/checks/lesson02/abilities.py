@@ -59,9 +59,9 @@ ABILITY_MISTAKES: dict[str, Solve] = {
     "These are not centred: the last player is at 0. Subtract the mean.": lambda w: (
         right_mle(w) - right_mle(w)[-1]
     ),
-    "These are worths, exp(ability), that sum to 1. Take logarithms, then centre.": lambda w: right_mle(
-        w
-    ).softmax(0),
+    "These are worths, exp(ability), that sum to 1. Take logarithms, then centre.": (
+        lambda w: right_mle(w).softmax(0)
+    ),
     "These are worths, exp(ability). Take logarithms, then centre.": lambda w: right_mle(w).exp(),
     "The logarithm has base 10. Use the natural one.": lambda w: right_mle(w) / math.log(10),
     "This is the Elo scale, 400 points for a factor of 10. Use log-odds.": lambda w: (
@@ -177,7 +177,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 def _(subject: Subject, draw: torch.Generator) -> None:
     words, others = ("not connected",), ("never loses", "never wins")
     why = "the players fall into groups that never met"
-    for sizes in ((2, 3), (4, 1)):
-        expect_value_error(
-            subject, _shuffled(draw, _two_groups(draw, *sizes)).double(), why=why, words=words, others=others
-        )
+    tables = [_two_groups(draw, *sizes) for sizes in ((2, 3), (4, 1), (3, 3))]
+    tables[2][1:, 0] = 0  # here both reasons hold: player 0 has not lost either
+    for wins in tables:
+        expect_value_error(subject, _shuffled(draw, wins).double(), why=why, words=words, others=others)

@@ -91,9 +91,8 @@ def _check_effect(subject: Subject, home: Tensor, away: Tensor) -> None:
     if isinstance(value[1], Tensor) and value[1].shape == (players,):
         raise Mistake("first the abilities, then alpha", "them the other way round")
     abilities = as_vector(value[0], players, "the abilities")
-    alpha = (
-        value[1].detach() if isinstance(value[1], Tensor) else value[1]
-    )  # a parameter is as good as a number
+    # A parameter is as good as a number.
+    alpha = value[1].detach() if isinstance(value[1], Tensor) else value[1]
     got = _joined(abilities, as_number(alpha, "alpha as a number"))
     right = _joined(*right_effect(home, away))
     if not agree(got, right):

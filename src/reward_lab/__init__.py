@@ -1,6 +1,6 @@
 """reward-lab: what the lessons on reward modelling import."""
 
-from . import noise_recipes, plots, recipes
+from . import noise_recipes, plots, plots_noise, recipes
 from .calibration import calibration, expected_ece, fit_temperature
 from .data import SyntheticPreferenceDataset, draw_pairs, true_quality
 from .encoder import SimpleTextEncoder
@@ -13,6 +13,7 @@ from .ties import (
     Games,
     davidson_log_probabilities,
     davidson_nll,
+    fit_bradley_terry,
     fit_davidson,
     fit_rao_kupper,
     load_puddings,
@@ -37,6 +38,7 @@ __all__ = [
     "draw_pairs",
     "expected_ece",
     "expected_scores",
+    "fit_bradley_terry",
     "fit_davidson",
     "fit_linear_bradley_terry",
     "fit_rao_kupper",
@@ -49,6 +51,7 @@ __all__ = [
     "noise_recipes",
     "noisy_labels",
     "plots",
+    "plots_noise",
     "preference_accuracy",
     "rao_kupper_log_probabilities",
     "recipes",

@@ -106,11 +106,11 @@ def fit_temperature(margins: Tensor, outcomes: Tensor) -> float:
 
     if not slope(0.0) < 0:
         raise ValueError("fit_temperature: these margins predict no better than chance; no temperature helps")
+    if ((m > 0) == happened.bool())[m != 0].all():
+        raise ValueError("fit_temperature: every margin has the right sign; use held-out pairs")
     low, high = 0.0, 1.0
     while slope(high) < 0:
         low, high = high, 2 * high
-        if high > 1e9:
-            raise ValueError("fit_temperature: every margin has the right sign; use held-out pairs")
     for _ in range(100):
         middle = (low + high) / 2
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)

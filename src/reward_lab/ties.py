@@ -129,6 +129,24 @@ def fit_rao_kupper(games: Games) -> tuple[Tensor, float]:
     return _fit(games, rao_kupper_log_probabilities, start=-1.0, parameter=torch.exp)
 
 
+def fit_bradley_terry(games: Games, tie_share: float) -> Tensor:
+    """Maximum likelihood fit of the Bradley-Terry model, which has no ties, to comparisons that have some.
+
+    Args:
+        games: as for `fit_davidson`.
+        tie_share: what each side gets of a tie. 0 drops ties; 0.5 counts each as half a win for both.
+
+    Returns:
+        (K,) float64 abilities with mean 0.
+    """
+
+    def log_probabilities(ability_i: Tensor, ability_j: Tensor, unused: Tensor) -> Tensor:
+        first, second = F.logsigmoid(ability_i - ability_j), F.logsigmoid(ability_j - ability_i)
+        return torch.stack([first, second, tie_share * (first + second)], dim=1)
+
+    return _fit(games, log_probabilities, start=0.0, parameter=lambda raw: raw)[0]
+
+
 def _fit(
     games: Games, log_probabilities: Callable, start: float, parameter: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, float]:

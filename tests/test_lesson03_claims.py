@@ -124,7 +124,7 @@ def test_the_ties_are_those_of_the_text(text):
 
 def test_the_calibration_is_that_of_the_text(text):
     for n, about in (("100", 0.09), ("10,000", 0.009)):
-        mean, calculated = numbers(rf" {n} labels: ECE .* mean ([\d.]+), calculated ([\d.]+)", text)
+        mean, calculated = numbers(rf"(?m)^ *{n} labels: ECE .* mean ([\d.]+), calculated ([\d.]+)", text)
         assert mean == pytest.approx(about, abs=0.2 * about) and calculated == pytest.approx(mean, rel=0.15)
     rows = {
         name: [

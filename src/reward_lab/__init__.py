@@ -1,6 +1,6 @@
 """reward-lab: what the lessons on reward modelling import."""
 
-from . import plots, plots_statistics, recipes
+from . import noise_recipes, plots, plots_noise, plots_statistics, recipes
 from .bradley_terry import (
     bt_covariance,
     bt_information,
@@ -10,20 +10,36 @@ from .bradley_terry import (
     bt_standard_errors,
     simulate_wins,
 )
+from .calibration import calibration, expected_ece, fit_temperature
 from .data import SyntheticPreferenceDataset, draw_pairs, true_quality
 from .datasets.baseball import load_baseball
 from .encoder import SimpleTextEncoder
 from .linear import fit_linear_bradley_terry, linear_reward, token_frequencies
-from .losses import bradley_terry_loss
+from .losses import bradley_terry_loss, flip_corrected_loss, smoothed_bt_loss
 from .metrics import held_out_report, preference_accuracy, score_in_batches
+from .noise import Comparisons, Limits, PreferenceWorld, expected_scores, limits, noisy_labels
 from .order_effect import bt_deviance, bt_order_effect, bt_order_standard_errors
 from .plackett_luce import draw_rankings, pairs_of_rankings, plackett_luce_mle, plackett_luce_nll
 from .reward_model import RewardModel
+from .ties import (
+    Games,
+    davidson_log_probabilities,
+    davidson_nll,
+    fit_bradley_terry,
+    fit_davidson,
+    fit_rao_kupper,
+    load_puddings,
+    rao_kupper_log_probabilities,
+)
 from .trainer import History, TrainConfig, train_reward_model, training_step
 from .win_graph import reachable
 
 __all__ = [
+    "Comparisons",
+    "Games",
     "History",
+    "Limits",
+    "PreferenceWorld",
     "RewardModel",
     "SimpleTextEncoder",
     "SyntheticPreferenceDataset",
@@ -38,22 +54,39 @@ __all__ = [
     "bt_order_effect",
     "bt_order_standard_errors",
     "bt_standard_errors",
+    "calibration",
+    "davidson_log_probabilities",
+    "davidson_nll",
     "draw_pairs",
     "draw_rankings",
+    "expected_ece",
+    "expected_scores",
+    "fit_bradley_terry",
+    "fit_davidson",
     "fit_linear_bradley_terry",
+    "fit_rao_kupper",
+    "fit_temperature",
+    "flip_corrected_loss",
     "held_out_report",
+    "limits",
     "linear_reward",
     "load_baseball",
+    "load_puddings",
+    "noise_recipes",
+    "noisy_labels",
     "pairs_of_rankings",
     "plackett_luce_mle",
     "plackett_luce_nll",
     "plots",
+    "plots_noise",
     "plots_statistics",
     "preference_accuracy",
-    "recipes",
+    "rao_kupper_log_probabilities",
     "reachable",
+    "recipes",
     "score_in_batches",
     "simulate_wins",
+    "smoothed_bt_loss",
     "token_frequencies",
     "train_reward_model",
     "training_step",

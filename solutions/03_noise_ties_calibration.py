@@ -1,0 +1,1006 @@
+# %% [markdown]
+# # Lesson 3: Noise, ties and calibration
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+#
+# Two people read the same two answers, and prefer different ones. A third finds both equally good. A fourth
+# agrees with the first, and clicks the wrong button. All four end up as rows of the same file, and a reward
+# model is trained on it.
+#
+# What can such a model still learn, and how good can it get? In this lesson the true probability of every
+# preference is known. So each score stands beside the best possible one, and each remedy can be judged by what
+# it does, and what it costs.
+#
+# **You will be able to**
+# - say what the best possible accuracy, Brier score and log loss are when people disagree;
+# - tell label smoothing from the correction for flipped labels, and say when each helps;
+# - give ties a probability of their own;
+# - measure whether probabilities mean what they say, and know how far to trust the measurement.
+#
+# **You need** lesson 1: the Bradley-Terry model and its loss. **Time:** about 100 minutes. The whole notebook runs
+# in under a minute on two CPU cores, and unchanged on a GPU.
+
+# %%
+# Set-up. Run this cell first; running it again does no harm.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("reward_lab") is None:
+    if importlib.util.find_spec("google.colab") is None:
+        raise ModuleNotFoundError("reward_lab is not installed: run `make setup` and choose its kernel (.venv)")
+    # In Colab: this one package, at a fixed version. --no-deps leaves every preinstalled package alone.
+    package = "{{repository}}/archive/refs/tags/{{tag}}.tar.gz"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", package], check=True)
+
+import inspect
+import math
+import random
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from IPython.display import Code
+
+import reward_lab as rl
+from reward_lab import noise_recipes as recipes
+from reward_lab.checks import lesson03 as check
+
+torch.set_num_threads(1)  # models this small run faster on one thread than on several
+device = "cuda" if torch.cuda.is_available() else "cpu"
+where = torch.cuda.get_device_name(0) if device == "cuda" else "CPU"
+print(f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, on {where}")
+
+# %%
+# One seed for everything that is random below: the same numbers on every run on one machine.
+SEED = 42
+random.seed(SEED)
+np.random.seed(SEED)
+torch.manual_seed(SEED)
+
+# %% [markdown]
+# ## 1. Why does this matter?
+#
+# In one study two labelers who saw the same two answers agreed on 72.6 % of pairs, give or take 1.5 (Ouyang et al.,
+# 2022). That leaves more than a quarter of pairs on which people differ. Three different things hide in that quarter:
+#
+# - **Taste.** The answers are close, or people want different things. Nobody is wrong.
+# - **Slips.** Somebody clicked the wrong button, or did not read to the end. The label is wrong.
+# - **Ties.** Both answers are equally good, and the form had no button for that.
+#
+# They look alike in the file, and they call for different remedies. Taste is what the Bradley-Terry model
+# describes: a preference has a probability. A slip changes that probability. A tie is a third outcome.
+
+# %% [markdown]
+# ## 2. A world whose probabilities are known
+#
+# In our world a text is described by 20 numbers, and its true reward is their sum, scaled. Of two texts the first is
+# preferred with probability $p = \sigma(r_1 - r_2)$. That is the whole world:
+
+# %%
+Code(inspect.getsource(rl.PreferenceWorld), language="python")
+
+# %%
+pairs = recipes.draw_world(20_000, SEED)
+p = pairs.p
+print(f"{len(p):,} pairs, p from {p.min():.4f} to {p.max():.4f}")
+print(f"pairs that are close calls (p from 0.4 to 0.6): {((p > 0.4) & (p < 0.6)).double().mean():.0%}")
+print(f"two people agree on {(p**2 + (1 - p) ** 2).mean():.1%} of pairs")
+
+# %% [markdown]
+# The scale was chosen so that two people agree about as often as labelers do.
+#
+# Two words that are easily confused. **Agreement** is how often two people say the same: $E[p^2 + (1-p)^2]$. The
+# **Bayes accuracy** is how often the best predictor agrees with one person. It always names the more probable side,
+# so it is right with probability $\max(p, 1-p)$: on average $E[\max(p, 1-p)]$.
+#
+# **Predict, then run.** People agree with each other on 72 % of pairs here. Can a reward model agree with a person
+# more often than people agree with each other?
+
+# %% tags=["experiment"]
+limits = rl.limits(p)
+print(f"agreement between two people    {(p**2 + (1 - p) ** 2).mean():.3f}")
+print(f"Bayes accuracy  E[max(p, 1-p)]  {limits.accuracy:.3f}")
+print(f"Brier floor     E[p (1-p)]      {limits.brier:.3f}")
+print(f"entropy floor   E[H(p)]         {limits.log_loss:.3f} nats (guessing: {math.log(2):.3f})")
+
+# %% [markdown]
+# **Yes.** A person has moods; the best predictor always says what most people would say. In this world that is right on
+# about 80 % of pairs, and nothing in the world can be right more often.
+#
+# The other two limits are for scores that look at probabilities. The **Brier score** of a forecast $q$ is
+# the mean of $(q - y)^2$ with $y = 1$ if the first was preferred, else 0. The **log loss** is the mean of
+# $-\log q$ of what happened. Both are least, on average, for the forecast $q = p$, and what then remains is their floor:
+#
+# $$E[(q - y)^2] = \underbrace{(q - p)^2}_{\text{the model's part}} + \underbrace{p\,(1 - p)}_{\text{the floor}}.$$
+#
+# **By hand.** Take $p = 0.3$, and forecast 0.3. With probability 0.3 the first is preferred, and the score is
+# $0.7^2 = 0.49$. Otherwise it is $0.3^2 = 0.09$. On average $0.3 \cdot 0.49 + 0.7 \cdot 0.09 = 0.21 = 0.3 \cdot 0.7$.
+#
+# One published lesson gives another floor, $E[\min(p, 1-p)^2]$. For $p = 0.3$ that would be 0.09. No argument is
+# needed to see which is right: let people choose many times, and try every forecast.
+#
+# **Predict, then run.** Which forecast scores best for a pair with $p = 0.3$: 0, 0.3 or 0.5? And how low does it get?
+
+# %% tags=["experiment"]
+generator = torch.Generator().manual_seed(SEED)
+one_pair = rl.noisy_labels(torch.full((100_000,), 0.3), 0.0, generator).double()
+forecasts = np.linspace(0, 1, 51)
+scores = np.array([((q - one_pair) ** 2).mean().item() for q in forecasts])
+
+simulated = {}
+for n in (100, 1000, 10_000, 100_000):
+    worlds = [recipes.draw_world(n, 100 + s).p for s in range(5)]
+    simulated[n] = [((w - rl.noisy_labels(w, 0.0, generator).double()) ** 2).mean().item() for w in worlds]
+
+wrong_floor = (torch.minimum(p, 1 - p) ** 2).mean().item()
+rl.plots.show(
+    rl.plots_noise.plot_floors(
+        forecasts, scores, 0.3, simulated, {"E[p (1 - p)]": limits.brier, "E[min(p, 1 - p)²]": wrong_floor}
+    ),
+    alt="Left: the simulated Brier score of one pair is a parabola with its lowest point 0.21 at the forecast 0.3, far "
+    "above the line at 0.09. Right: the Brier score of the true probabilities settles at 0.14, not at 0.06.",
+)
+print(f"best forecast {forecasts[scores.argmin()]:.2f}, its Brier score {scores.min():.3f}")
+print(f"true p on 100,000 labels: Brier score {min(simulated[100_000]):.4f} to {max(simulated[100_000]):.4f}")
+print(f"E[p(1-p)] = {limits.brier:.4f}, E[min(p, 1-p)^2] = {wrong_floor:.4f}")
+
+# %% [markdown]
+# **The floor is $E[p(1-p)]$.** Even the forecaster who knows every probability can't get below it. Whoever takes 0.06
+# for the limit will look for a fault in a model that has none.
+
+# %% [markdown]
+# ## 3. Slips: label noise
+#
+# A slip turns a preference into its opposite. Say it happens with probability $e$, the **flip rate**, whatever the
+# pair. Then the label says "first" with probability
+#
+# $$q = p\,(1 - e) + (1 - p)\,e.$$
+#
+# **By hand.** $p = 0.9$ and $e = 0.2$: the label says "first" with probability $0.9 \cdot 0.8 + 0.1 \cdot 0.2 = 0.74$.
+#
+# Each exercise has an answer cell and a check cell below it. Write your answer over the lines that end in
+# `NotImplementedError()`, run the cell, then run the check. The notebook goes on whether or not an exercise is solved.
+
+# %% [markdown]
+# ### TODO 1: noisy labels
+#
+# | | |
+# |---|---|
+# | Purpose | the source of every label in this lesson |
+# | Difficulty, importance | easy, high |
+# | Time | 10 minutes |
+# | Points | 2 |
+#
+# `noisy_labels(p, flip_rate, generator) -> bool tensor`
+#
+# `p` is a float32 or float64 tensor of any shape (0-dim and empty ones too), with values from 0 to 1. `flip_rate` is
+# a Python float from 0 to 1. `generator` is a `torch.Generator` on the device of `p`. Two things are random, for each
+# element on its own:
+# - the preference is True with probability p;
+# - it is then turned into its opposite with probability `flip_rate`.
+#
+# Return a bool tensor of p's shape, on p's device. Every random number comes from the generator, as it is: do not
+# seed it, copy it, or use another one. Only how often a label is True counts, not how you draw it: one draw with the
+# right probability is as good as two.
+#
+# **By hand.** p = 1 and flip rate 0.2: the label is True with probability 0.8. p = 0.5: with probability 0.5,
+# whatever the flip rate.
+#
+# <details><summary>Hint 1</summary><code>torch.rand(p.shape, generator=generator, device=p.device)</code> draws uniform numbers between 0 and 1.</details>
+# <details><summary>Hint 2</summary>A uniform number is below 0.3 with probability 0.3. So <code>torch.rand(...) &lt; p</code> is a preference.</details>
+# <details><summary>Hint 3</summary>Draw again for the flips. Two bool tensors differ where <code>a ^ b</code> (or <code>a != b</code>) is True.</details>
+# <details><summary>Solution idea</summary>Draw <code>preference = torch.rand(...) &lt; p</code> and <code>flipped = torch.rand(...) &lt; flip_rate</code>, and return <code>preference ^ flipped</code>.</details>
+
+# %% nbgrader={"grade_id": "noisy_labels", "solution": true}
+def noisy_labels(p, flip_rate, generator):
+    """Draw a preference with probability p each, then flip it with probability flip_rate each.
+
+    Args:
+        p: float tensor of any shape, probability that the first text is preferred.
+        flip_rate: from 0 to 1.
+        generator: torch.Generator on p's device; the only source of randomness.
+
+    Returns:
+        A bool tensor of p's shape: whether the label says that the first text is preferred.
+    """
+    ### BEGIN SOLUTION
+    preference = torch.rand(p.shape, generator=generator, device=p.device) < p
+    flipped = torch.rand(p.shape, generator=generator, device=p.device) < flip_rate
+    return preference ^ flipped
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_noisy_labels", "grade": true, "locked": true, "points": 2}
+check.noisy_labels(noisy_labels)
+
+# %% [markdown]
+# **What you just showed.** Taste and slips leave the same kind of trace, a label that could have been the other one.
+# From the labels alone they can't be told apart. What a slip does to the limits can be computed, though.
+
+# %% tags=["experiment"]
+print("flip rate   best accuracy on such labels   entropy floor of such labels")
+for flip_rate in (0.0, 0.1, 0.2, 0.3, 0.4):
+    noisy = rl.limits(p * (1 - flip_rate) + (1 - p) * flip_rate)
+    print(f"   {flip_rate:.1f}              {noisy.accuracy:.3f}                          {noisy.log_loss:.3f}")
+
+# %% [markdown]
+# **Noise in the test labels lowers the ceiling too.** With 20 % slips a perfect model scores 0.68 against the noisy
+# labels, and about 0.80 against what people prefer. A held-out accuracy of 0.68 can be bad or perfect; it depends on
+# the labels. From here on we judge models by the true p, without slips.
+#
+# ### What noise does to the rewards
+#
+# We fit the simplest model that can express the rule, one weight per feature, to 20,000 pairs. The weights are then
+# exact to within a few percent, and what remains is what the noise does.
+#
+# Noise pulls every probability towards one half. A margin is the log-odds of a probability, so every margin shrinks. The
+# order of two texts does not change: $q$ is above one half exactly where $p$ is (as long as $e < 0.5$).
+#
+# **Predict, then run.** With 20 % of labels flipped, by how much do the rewards shrink: to about 0.8, 0.6 or 0.4 of the
+# true scale? And what happens to the accuracy?
+
+# %% tags=["experiment"]
+RATES = (0.0, 0.1, 0.2, 0.3)
+
+
+def plain_fits(seed):
+    """Scale of the fitted rewards (1 is right), and accuracy, for each flip rate."""
+    train, held_out = recipes.draw_world(20_000, seed, device), recipes.draw_held_out(seed, device)
+    for rate in RATES:
+        model = recipes.fit_linear(train, recipes.draw_labels(train.p, rate, seed), recipes.plain)
+        margin = recipes.margins(model, held_out)
+        yield recipes.relative_scale(margin, held_out.p), rl.expected_scores(margin, held_out.p).accuracy
+
+
+plain_scales, accuracies = np.array([list(plain_fits(seed)) for seed in range(5)]).transpose(2, 0, 1)
+for rate, scale, accuracy in zip(RATES, plain_scales.T, accuracies.T, strict=True):
+    print(f"flip rate {rate:.1f}: scale {scale.min():.2f} to {scale.max():.2f}, ", end="")
+    print(f"accuracy {accuracy.min():.3f} to {accuracy.max():.3f} (best possible {limits.accuracy:.3f})")
+
+# %% [markdown]
+# The rewards shrink to 0.4 of their scale, and the accuracy hardly moves. With many pairs and a model that fits,
+# **noise harms the scale long before it harms the order**. Whoever looks at the accuracy only will not see it. Whoever
+# uses the rewards as numbers will: a penalty that was weighed against rewards of one scale meets rewards of another.
+
+# %% [markdown]
+# ## 4. Two remedies that look alike
+#
+# **Label smoothing** lowers the target: the preferred text should win with probability $1 - s$, not 1. For a margin $d$
+#
+# $$\ell_s(d) = -(1 - s)\log\sigma(d) - s\log\sigma(-d).$$
+#
+# **The flip-corrected loss** lowers nothing. It says how the label came about: the model gives a preference, the slip
+# comes on top. The label that we see has probability $(1-e)\,\sigma(d) + e\,\sigma(-d)$, so
+#
+# $$\ell_e(d) = -\log\big[(1 - e)\,\sigma(d) + e\,\sigma(-d)\big].$$
+#
+# The first averages two logarithms, the second takes the logarithm of an average. You will write both, and
+# then see how much hangs on that.
+
+# %% [markdown]
+# ### TODO 2: the smoothed loss
+#
+# | | |
+# |---|---|
+# | Purpose | the usual remedy against a model that is too sure |
+# | Difficulty, importance | easy, medium |
+# | Time | 10 minutes |
+# | Points | 2 |
+#
+# `smoothed_bt_loss(margin, smoothing) -> scalar tensor`
+#
+# `margin` is a float32 or float64 tensor of shape `(n,)`, n at least 1: reward of the preferred text minus reward of
+# the rejected one. `smoothing` is a Python float from 0 to 0.5. Return the **mean** over the pairs of $\ell_s$, as a
+# 0-dim tensor that can be differentiated. The target of the preferred text is 1 - smoothing. (Some libraries spread
+# the smoothing over both classes, and so use half as much. We do not.) The loss and its gradient must be right for
+# margins from -1,000 to +1,000, and at smoothing 0.
+#
+# **By hand.** Margins 2 and -1, smoothing 0.1. The first pair: $0.9 \cdot 0.1269 + 0.1 \cdot 2.1269 = 0.3269$. The
+# second: $0.9 \cdot 1.3133 + 0.1 \cdot 0.3133 = 1.2133$. The mean is 0.7701.
+#
+# <details><summary>Hint 1</summary><code>-F.logsigmoid(margin)</code> is the loss if the label is right, <code>-F.logsigmoid(-margin)</code> if it is wrong.</details>
+# <details><summary>Hint 2</summary>The weights of the two are <code>1 - smoothing</code> and <code>smoothing</code>.</details>
+# <details><summary>Hint 3</summary>No <code>.item()</code>, no <code>torch.tensor(...)</code> around the result: training goes backward from it.</details>
+# <details><summary>Solution idea</summary>Add the two weighted losses, and take the mean. <code>F.binary_cross_entropy_with_logits</code> with a target of <code>1 - smoothing</code> is the same.</details>
+
+# %% nbgrader={"grade_id": "smoothed_bt_loss", "solution": true}
+def smoothed_bt_loss(margin, smoothing):
+    """Mean Bradley-Terry loss whose target is 1 - smoothing.
+
+    Args:
+        margin: (n,) float tensor, reward of preferred minus reward of rejected.
+        smoothing: from 0 to 0.5.
+
+    Returns:
+        A 0-dim tensor.
+    """
+    ### BEGIN SOLUTION
+    return -((1 - smoothing) * F.logsigmoid(margin) + smoothing * F.logsigmoid(-margin)).mean()
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_smoothed_bt_loss", "grade": true, "locked": true, "points": 2}
+check.smoothed_bt_loss(smoothed_bt_loss)
+
+# %% [markdown]
+# **What you just showed.** The plain loss always wants a larger margin. The smoothed one has enough at $\sigma(d) = 1
+# - s$, which is $d = \ln\frac{1-s}{s}$: for $s = 0.1$ that is 2.1972, where the loss is 0.3251. A wider margin costs
+# more again. So smoothing puts a lid on how sure the model gets, **whatever the data say**.
+
+# %% [markdown]
+# ### TODO 3: the flip-corrected loss
+#
+# | | |
+# |---|---|
+# | Purpose | a likelihood that knows about slips |
+# | Difficulty, importance | medium, high |
+# | Time | 15 minutes |
+# | Points | 2 |
+#
+# `flip_corrected_loss(margin, flip_rate) -> scalar tensor`
+#
+# `margin` as before; positive where the text that was **labelled** as preferred has the higher reward. `flip_rate` is
+# a Python float, at least 0 and below 0.5. Return the **mean** over the pairs of $\ell_e$, as a 0-dim tensor that can
+# be differentiated. The loss and its gradient must be right for margins from -1,000 to +1,000, and also at flip rate
+# 0, where this is the Bradley-Terry loss. That last corner is where the formula as written breaks: $\sigma(-1000)$ is
+# 0 in 32 bits.
+#
+# **By hand.** Margins 2 and -1, flip rate 0.1. The first label has probability $0.9 \cdot 0.8808 + 0.1 \cdot 0.1192 =
+# 0.8046$, loss 0.2174. The second $0.9 \cdot 0.2689 + 0.1 \cdot 0.7311 = 0.3152$, loss 1.1547. The mean is 0.6861.
+#
+# <details><summary>Hint 1</summary>The logarithm of a product is a sum: that of "kept" is <code>log(1 - flip_rate)</code> plus <code>F.logsigmoid(margin)</code>.</details>
+# <details><summary>Hint 2</summary><code>torch.logaddexp(a, b)</code> is <code>log(exp(a) + exp(b))</code>, computed without overflow.</details>
+# <details><summary>Hint 3</summary><code>math.log(0)</code> raises. <code>torch.log(torch.tensor(0.0))</code> is minus infinity, which is right: <code>logaddexp</code> adds nothing for it.</details>
+# <details><summary>Solution idea</summary>Put <code>flip_rate</code> into a tensor like <code>margin</code>, form the two logarithms, join them with <code>torch.logaddexp</code>, and take minus the mean.</details>
+
+# %% nbgrader={"grade_id": "flip_corrected_loss", "solution": true}
+def flip_corrected_loss(margin, flip_rate):
+    """Mean of -log[(1 - flip_rate) sigmoid(margin) + flip_rate sigmoid(-margin)].
+
+    Args:
+        margin: (n,) float tensor.
+        flip_rate: at least 0, below 0.5.
+
+    Returns:
+        A 0-dim tensor.
+    """
+    ### BEGIN SOLUTION
+    rate = torch.tensor(flip_rate, dtype=margin.dtype, device=margin.device)
+    kept = torch.log(1 - rate) + F.logsigmoid(margin)
+    flipped = torch.log(rate) + F.logsigmoid(-margin)
+    return -torch.logaddexp(kept, flipped).mean()
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_flip_corrected_loss", "grade": true, "locked": true, "points": 2}
+check.flip_corrected_loss(flip_corrected_loss)
+
+# %% [markdown]
+# **What you just showed.** The probability of a label is never below $e$: it may have been a slip. So no pair can
+# cost more than $-\log e$. Let us see both losses beside the plain one.
+#
+# **Predict, then run.** A pair is ranked badly wrong, with a margin of -8. With the plain loss it pulls with a force
+# of nearly 1. How hard does it pull with each of the other two?
+
+# %% tags=["experiment"]
+d = torch.linspace(-8, 8, 201, dtype=torch.float64, requires_grad=True)
+shapes = {
+    "Bradley-Terry": recipes.plain,
+    "smoothed, s = 0.1": lambda m: rl.smoothed_bt_loss(m, 0.1),
+    "flip-corrected, e = 0.1": lambda m: rl.flip_corrected_loss(m, 0.1),
+}
+values = {name: np.array([loss(x[None]).item() for x in d.detach()]) for name, loss in shapes.items()}
+slopes = {name: torch.autograd.grad(loss(d) * len(d), d)[0].numpy() for name, loss in shapes.items()}
+rl.plots.show(
+    rl.plots_noise.plot_loss_shapes(
+        d.detach().numpy(), values, slopes, "Smoothing pulls back the sure; the correction lets go of the hopeless"
+    ),
+    alt="Left: the plain loss falls towards 0; the smoothed one has its lowest point near 2.2 and rises again; the "
+    "corrected one is bounded by 2.3. Right: at -8 the slopes are -1, -0.9 and nearly 0; at 8 they are 0, 0.1 and 0.",
+)
+lowest = math.log(0.9 / 0.1)
+print(f"smoothed loss at ln(0.9/0.1) = {lowest:.4f}: {rl.smoothed_bt_loss(torch.tensor([lowest]), 0.1):.4f}")
+for name in shapes:
+    print(f"{name:24s} slope at margin -8: {slopes[name][0]:+.3f}, at +8: {slopes[name][-1]:+.3f}")
+
+# %% [markdown]
+# **Two different answers.** Smoothing changes what happens on the right: a pair that is ranked rightly by a wide
+# margin is pulled back. A badly wrong pair still pulls with force 0.9. The correction changes what happens on the
+# left: a badly wrong pair is taken for a slip, and lets go. On the right it never pulls back.
+#
+# Which one gives the rewards their scale back? Take a pair with true probability $p$, flipped at rate $e$, and ask
+# for the margin that is best on average over its noisy labels:
+# - plain: $\sigma(d) = q$, the noisy probability. Too small.
+# - smoothed with $s = e$: $\sigma(d) = q(1-e) + (1-q)e$. The noise goes in **a second time**. Smaller still.
+# - corrected: $(1-e)\,\sigma(d) + e\,\sigma(-d) = q$, which holds exactly at $\sigma(d) = p$.
+
+# %% tags=["experiment"]
+def scales(seed, loss_at):
+    """Scale of the rewards fitted with a loss, for each flip rate."""
+    train, held_out = recipes.draw_world(20_000, seed, device), recipes.draw_held_out(seed, device)
+    for rate in RATES:
+        model = recipes.fit_linear(train, recipes.draw_labels(train.p, rate, seed), loss_at(rate))
+        yield recipes.relative_scale(recipes.margins(model, held_out), held_out.p)
+
+
+at_rate = {
+    "smoothed": lambda rate: lambda m: rl.smoothed_bt_loss(m, rate),
+    "corrected": lambda rate: lambda m: rl.flip_corrected_loss(m, rate),
+}
+curves = {"Bradley-Terry": plain_scales}
+for name, loss_at in at_rate.items():
+    curves[name + " at the flip rate"] = np.array([list(scales(seed, loss_at)) for seed in range(5)])
+    at_20 = curves[name + " at the flip rate"][:, RATES.index(0.2)]
+    print(f"{name:10s} at flip rate 0.2: scale {at_20.min():.2f} to {at_20.max():.2f}")
+rl.plots.show(
+    rl.plots_noise.plot_bands(
+        RATES, curves, ("true scale", 1.0), "20,000 pairs, one weight per feature: only the correction keeps the scale",
+        "share of labels that are flipped", "scale of the rewards",
+    ),
+    alt="The plain fit's scale falls from 1.0 to 0.25 as the flip rate rises to 0.3, the smoothed one's faster, to "
+    "below 0.15. The corrected fit stays at 1.0, with a range that widens.",
+)
+
+# %% [markdown]
+# With a model that fits, many pairs, and a known flip rate, the correction does what it promises, and smoothing makes
+# things worse. All three conditions matter. What if they do not hold?
+
+# %% [markdown]
+# ## 5. When does which one help?
+#
+# Four situations, five seeds each. The losses are always the same three: Bradley-Terry, smoothed with $s = 0.1$, and
+# corrected for 20 % of slips. Where there are no slips, the correction is thus told something false. The network has 64
+# hidden units, and time enough to learn its 2,000 labels by heart, slips included.
+#
+# Two scores, both on 20,000 held-out pairs and judged by the true p: the log loss above its floor (a perfect model has
+# 0), and the accuracy. `run_regime` is the code for all of it:
+
+# %%
+Code(inspect.getsource(recipes.run_regime), language="python")
+
+# %% [markdown]
+# **Predict, then run.** For each of the four: which loss gives the best log loss, and does any of them change the
+# accuracy?
+
+# %% tags=["experiment"]
+SEEDS = range(5)
+LOSSES = {
+    "Bradley-Terry": recipes.plain,
+    "smoothed, s = 0.1": lambda m: rl.smoothed_bt_loss(m, 0.1),
+    "corrected, e = 0.2": lambda m: rl.flip_corrected_loss(m, 0.2),
+}
+
+
+def over_seeds(regime, loss):
+    """(Log loss above its floor, accuracy) for each seed."""
+    runs = (recipes.run_regime(regime, loss, seed, device)[1:] for seed in SEEDS)
+    return [(scores.log_loss - floor.log_loss, scores.accuracy) for scores, floor in runs]
+
+
+def compare(regime):
+    """The three losses in one situation, with two lines for each."""
+    print(regime.name)
+    runs = {}
+    for name, loss in LOSSES.items():
+        runs[name] = over_seeds(regime, loss)
+        excess, accuracy = np.array(runs[name]).T
+        print(f"  {name}: accuracy {accuracy.min():.3f} to {accuracy.max():.3f}, mean {accuracy.mean():.3f};")
+        print(f"     log loss above its floor {excess.min():.3f} to {excess.max():.3f}, mean {excess.mean():.3f}")
+    return runs
+
+
+regimes = [
+    recipes.Regime("linear model, 200 pairs, no slips", "linear", 200, 0.0),
+    recipes.Regime("linear model, 200 pairs, 20 % slips", "linear", 200, 0.2),
+    recipes.Regime("linear model, 5,000 pairs, 20 % slips", "linear", 5000, 0.2),
+]
+results = {regime.name: compare(regime) for regime in regimes}
+
+# %% tags=["experiment"]
+network = recipes.Regime("network, 2,000 pairs, 20 % slips", "network", 2000, 0.2)
+results[network.name] = compare(network)
+
+# %% tags=["experiment"]
+rl.plots.show(
+    rl.plots_noise.plot_regimes(
+        results, limits.accuracy, math.log(2) - limits.log_loss,
+        "No loss is best everywhere: the correction needs pairs and a model that fits,\n"
+        "and smoothing buys a better log loss, sometimes at the price of accuracy",
+    ),
+    alt="Four situations. Linear, 200 pairs, no slips: smoothing has the lowest log loss, the correction is far off. "
+    "Linear, 200 pairs, slips: plain and smoothed alike, correction far off. Linear, 5,000 pairs, slips: the correction "
+    "is nearly at the limit. Network: smoothing lowers the log loss and the accuracy, the correction raises both.",
+)
+
+# %% [markdown]
+# **The figure of this lesson.** Read it row by row.
+# - **Few pairs, no slips.** Smoothing helps the log loss: 200 pairs for 20 weights make a model too sure, and a lid
+#   on its sureness is right, if for no deep reason. The order does not change. The correction is told of slips that
+#   are not there, dismisses honest labels, and its rewards run away.
+# - **Few pairs, slips.** Nothing helps. The correction knows the true rate, and still runs away: with so few pairs it
+#   can find weights that explain every contradiction as a slip.
+# - **Many pairs, slips, a model that fits.** The correction comes close to the floor. Smoothing is worse than doing
+#   nothing.
+# - **A network that learns by heart.** Nobody comes near the limits. The correction ranks best, because it does not
+#   chase every slip; but it is far too sure. Smoothing lowers the log loss, and ranks worse than the plain loss. (The
+#   likely reason: the plain loss loses interest in a pair that is ranked by a wide margin. The smoothed one keeps
+#   fitting every label, slip or not, to the same margin.)
+#
+# So: correct when the rate is known and the data are many; smooth when the probabilities matter more than the order,
+# and check the accuracy when you do. And ask what neither can do. Neither brings the information back that noise
+# destroyed: compare the accuracies of the network with the limit.
+
+# %% [markdown]
+# ### A result that looks like progress
+#
+# A colleague reports that the network of the last row needs no remedy. "With 20 % slips and the plain loss it reaches
+# a held-out accuracy close to the Bayes accuracy. Noise does no harm if you train long enough." The training code:
+
+# %%
+def colleagues_network(pairs, seed):
+    generator = torch.Generator().manual_seed(seed)
+    p_cpu = pairs.p.cpu()
+    return recipes.fit_network(
+        pairs, labels=lambda: rl.noisy_labels(p_cpu, 0.2, generator).to(device), loss=recipes.plain, seed=seed
+    )
+
+# %% [markdown]
+# **Predict, then run.** The model, the loss, the number of pairs and of steps are those of section 5. `fit_network`
+# calls `labels` before every step. Where does the better number come from?
+
+# %% tags=["experiment"]
+print("held-out accuracy   section 5   colleague   best possible")
+for seed in range(3):
+    train, held_out = recipes.draw_world(2000, seed, device), recipes.draw_held_out(seed, device)
+    theirs = rl.expected_scores(recipes.margins(colleagues_network(train, seed), held_out), held_out.p).accuracy
+    ours = results[network.name]["Bradley-Terry"][seed][1]
+    print(f"seed {seed}                {ours:.3f}       {theirs:.3f}         {rl.limits(held_out.p).accuracy:.3f}")
+
+# %% [markdown]
+# <details><summary>What is wrong?</summary>The labels are drawn anew at every step. Each pair is judged by 200 people, one a step, in
+# place of one. Their votes average to q, and the slips average out. Real data have one label for a pair (or three),
+# and it is the same in every epoch: a label that is wrong stays wrong. The loss curve looks normal, the held-out
+# number is honest, and the experiment is about another data set. It would have cost 200 times as much to
+# collect.</details>
+#
+# The same mistake hides in a `Dataset` that draws its noise in `__getitem__`. Draw the labels once, before training.
+
+# %% [markdown]
+# ## 6. Ties
+#
+# "Both are equally good" is an answer, too. A model with two outcomes has no place for it. Two common ways around:
+# - **drop** the ties, and fit Bradley-Terry to the rest;
+# - count each as **half a win** for both sides.
+#
+# The third way is a model with three outcomes. Davidson's (1970) gives a tie the geometric mean of the two worths,
+# times a parameter $\nu$. With worths $\pi_i = e^{\lambda_i}$ the three outcomes stand in the proportions
+#
+# $$\text{i wins} : \text{j wins} : \text{tie} \;=\; \pi_i : \pi_j : \nu\sqrt{\pi_i \pi_j}.$$
+#
+# Ties are likeliest between equals, and $\nu$ says how likely: at equal worth $P(\text{tie}) = \nu / (2 + \nu)$.
+
+# %% [markdown]
+# ### TODO 4: the likelihood of ties
+#
+# | | |
+# |---|---|
+# | Purpose | train on "both equally good" |
+# | Difficulty, importance | medium, high |
+# | Time | 15 minutes |
+# | Points | 2 |
+#
+# `davidson_nll(ability_i, ability_j, log_nu, outcome) -> scalar tensor`
+#
+# `ability_i` and `ability_j` are tensors of shape `(n,)`, n at least 1, float32 or float64: the logarithms $\lambda$
+# of the worths of the two sides of each comparison. `log_nu` is a 0-dim tensor of the same dtype, $\log \nu$.
+# `outcome` is an int64 tensor of shape `(n,)`: 0 where i wins, 1 where j wins, 2 for a tie. Return the **mean** over
+# the comparisons of minus the log-probability of the outcome, as a 0-dim tensor. It must be differentiable with
+# respect to both abilities and `log_nu`, and right for abilities between -1,000 and 1,000.
+#
+# **By hand.** $\lambda_i = 1$, $\lambda_j = 0$, $\log\nu = 0.2$. The proportions are $e^1 : e^0 : e^{0.2 + 0.5}$,
+# that is 2.718 : 1 : 2.014, and sum to 5.732. The probabilities are 0.474, 0.174 and 0.351, the losses 0.746, 1.746
+# and 1.046. If each outcome came once, the mean is 1.1794.
+#
+# <details><summary>Hint 1</summary>The logarithm of the tie's term is <code>log_nu + (ability_i + ability_j) / 2</code>.</details>
+# <details><summary>Hint 2</summary>Three terms, divided by their sum: that is a softmax of the three logarithms.</details>
+# <details><summary>Hint 3</summary><code>torch.stack([...], dim=1)</code> makes an <code>(n, 3)</code> tensor of scores, in the order of the outcomes.</details>
+# <details><summary>Solution idea</summary><code>F.cross_entropy(scores, outcome)</code> takes the scores and the outcomes as they are, and returns the mean.</details>
+
+# %% nbgrader={"grade_id": "davidson_nll", "solution": true}
+def davidson_nll(ability_i, ability_j, log_nu, outcome):
+    """Mean negative log-likelihood of comparisons with ties, in Davidson's model.
+
+    Args:
+        ability_i: (n,) float tensor, log-worth of side i.
+        ability_j: (n,) float tensor, log-worth of side j.
+        log_nu: 0-dim float tensor.
+        outcome: (n,) int64. 0: i wins, 1: j wins, 2: tie.
+
+    Returns:
+        A 0-dim tensor.
+    """
+    ### BEGIN SOLUTION
+    tie = log_nu + (ability_i + ability_j) / 2
+    return F.cross_entropy(torch.stack([ability_i, ability_j, tie], dim=1), outcome)
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_davidson_nll", "grade": true, "locked": true, "points": 2}
+check.davidson_nll(davidson_nll)
+
+# %% [markdown]
+# **What you just showed.** Ties need no new machinery: a third class in a cross-entropy. Put a reward model in the
+# place of the abilities, and it trains on ties.
+#
+# **Real data.** Davidson's own example: six brands of chocolate pudding, 745 comparisons, 27 % of them ties. He
+# printed the worths (scaled to sum to 1) and $\nu$. We fit the same model, and beside it the one of **Rao and
+# Kupper** (1967), in which one side wins only if it is ahead by more than a threshold: $P(\text{i wins}) =
+# \sigma(\lambda_i - \lambda_j - \eta)$, and a tie is the rest.
+
+# %% tags=["experiment"]
+games = rl.load_puddings()
+abilities, log_nu = rl.fit_davidson(games)
+rk_abilities, log_theta = rl.fit_rao_kupper(games)
+print("brand            1      2      3      4      5      6")
+for name, values in {
+    "Davidson": abilities,
+    "Rao, Kupper": rk_abilities,
+    "ties dropped": rl.fit_bradley_terry(games, 0.0),
+    "ties halved": rl.fit_bradley_terry(games, 0.5),
+}.items():
+    print(f"{name:13s}" + "".join(f" {worth:.4f}" for worth in torch.softmax(values, dim=0).tolist()))
+print(f"nu = {math.exp(log_nu):.4f}   (Davidson, 1970: .1388 .1730 .1617 .1654 .1587 .2024, nu = .7468)")
+
+# %% [markdown]
+# Davidson's numbers come back to all four decimals. The other three fits put the brands in the same order. Do the
+# data say which model of ties is right? The log-likelihood of each, beside two limits: brands that are all alike, and
+# a model that has three free probabilities for each of the 15 pairs, which no model can beat on these data.
+
+# %% tags=["experiment"]
+davidson = rl.davidson_log_probabilities(abilities[games.first], abilities[games.second], torch.tensor(log_nu).double())
+rao_kupper = rl.rao_kupper_log_probabilities(
+    rk_abilities[games.first], rk_abilities[games.second], torch.tensor(log_theta).double()
+)
+counts = torch.zeros(6, 6, 3, dtype=torch.float64).index_put_(tuple(games), torch.ones(()).double(), accumulate=True)
+played = counts.sum(dim=2)
+shares = torch.bincount(games.outcome).double() / len(games.outcome)
+alike = torch.stack([(1 - shares[2]) / 2, (1 - shares[2]) / 2, shares[2]])
+free = torch.special.xlogy(counts, counts / played.clamp(min=1)[..., None]).sum()
+print(f"mean log loss: all alike  {-alike.log()[games.outcome].mean():.4f}")
+print(f"               Davidson   {F.nll_loss(davidson, games.outcome):.4f}")
+print(f"               Rao-Kupper {F.nll_loss(rao_kupper, games.outcome):.4f}")
+print(f"               free       {-free / len(games.outcome):.4f}")
+
+gap = torch.linspace(-4, 4, 161, dtype=torch.float64)
+zero = torch.zeros_like(gap)
+tie_curves = {
+    "Davidson": rl.davidson_log_probabilities(gap, zero, torch.tensor(log_nu).double())[:, 2].exp(),
+    "Rao and Kupper": rl.rao_kupper_log_probabilities(gap, zero, torch.tensor(log_theta).double())[:, 2].exp(),
+}
+i, j = torch.nonzero(played, as_tuple=True)
+rate = counts[i, j, 2] / played[i, j]
+observed = (abilities[i] - abilities[j], rate, (rate * (1 - rate) / played[i, j]).sqrt())
+rl.plots.show(
+    rl.plots_noise.plot_tie_probability(
+        gap.numpy(), {name: curve.numpy() for name, curve in tie_curves.items()},
+        tuple(part.numpy() for part in observed),
+        "Six puddings can't tell the two models of ties apart: they are too alike",
+    ),
+    alt="Both curves peak near 0.27 where the abilities are equal. Davidson's falls more slowly on both sides. The fifteen "
+    "observed shares, from 0.17 to 0.36, lie within 0.4 of the centre, where the curves coincide.",
+)
+
+# %% [markdown]
+# **No.** The two log losses differ by less than 0.0001, because the puddings are so alike that only the middle of the
+# curves is ever tested. The models differ where one side is much better: Davidson still expects ties there, Rao and
+# Kupper fewer.
+#
+# ### What dropping and halving do
+#
+# The puddings can't show it, so we make a league whose abilities are known: six players, spread evenly from -1.5 to
+# 1.5, 400 games a pair. Once the league follows Davidson, once Rao and Kupper.
+#
+# **Predict, then run.** A tie as half a win for each: harmless, or does it change the scale of the abilities?
+
+# %% tags=["experiment"]
+truth = torch.linspace(-1.5, 1.5, 6, dtype=torch.float64)
+FITS = {
+    "Davidson": lambda games: rl.fit_davidson(games)[0],
+    "Rao and Kupper": lambda games: rl.fit_rao_kupper(games)[0],
+    "ties dropped": lambda games: rl.fit_bradley_terry(games, 0.0),
+    "ties halved": lambda games: rl.fit_bradley_terry(games, 0.5),
+}
+for league, log_tie in (("Davidson", 0.0), ("Rao and Kupper", 0.6)):
+    drawn = [recipes.draw_games(league, truth, log_tie, 400, seed) for seed in range(5)]
+    ties = np.mean([(games.outcome == 2).double().mean() for games in drawn])
+    print(f"a league after {league}, {ties:.0%} ties; scale of the fitted abilities (1 is right):")
+    for name, fit in FITS.items():
+        fitted = [fit(games) for games in drawn]
+        scale = [(abilities @ truth / truth.square().sum()).item() for abilities in fitted]
+        right = sum(torch.equal(abilities.argsort(), torch.arange(6)) for abilities in fitted)
+        print(f"  {name:15s} {min(scale):.2f} to {max(scale):.2f}; true order in {right} of {len(drawn)}")
+
+# %% [markdown]
+# - **Halving shrinks** the abilities, in the first league to two thirds, in the second a little: a tie between
+#   unequals counts as evidence that they are equal.
+# - **Dropping** is right in Davidson's world, where the rest follows Bradley-Terry exactly. In Rao and Kupper's it
+#   stretches: what remains are the decisions that were clear.
+# - The **right model** of ties gets the scale right. The wrong one does not.
+#
+# All of them find the true order, in every league. As with noise, it is the scale that suffers first.
+
+# %% [markdown]
+# ## 7. Calibration
+#
+# A model says 0.8 on a hundred pairs. If it means what it says, about 80 of them go that way. A model for which this
+# holds at every probability is **calibrated**.
+#
+# To look, sort the pairs into bins by probability. In each bin compare the mean probability with the observed rate.
+# That is the **reliability diagram**. The mean distance, each bin weighted by its share of the pairs, is the
+# **expected calibration error** (ECE).
+#
+# A trap that is special to preferences: the data come as (preferred, rejected). If you put $\sigma(r_w - r_l)$ in and
+# "1" for every outcome, every bin has an observed rate of 1, and a perfectly calibrated model looks hopeless. The
+# order of the two texts must not depend on the label. In our world the first text is the one that was drawn first.
+
+# %% [markdown]
+# ### TODO 5: the calibration report
+#
+# | | |
+# |---|---|
+# | Purpose | do the probabilities mean what they say? |
+# | Difficulty, importance | medium, high |
+# | Time | 20 minutes |
+# | Points | 2 |
+#
+# `calibration(probabilities, outcomes, bins) -> dict`
+#
+# `probabilities` is a float32 or float64 tensor of shape `(n,)`, n at least 1, from 0 to 1: of each pair, the
+# probability that the first text is preferred. `outcomes` is a bool tensor of shape `(n,)`: whether it was. `bins` is
+# a whole number, at least 1. Return a dict with
+# - `curve`: a list with one tuple `(mean probability, observed rate, count)` for each bin that is **not empty**, from
+#   the lowest bin to the highest. (Lists in place of tuples pass, and so does a tensor of shape `(k, 3)`.)
+# - `ece`: the sum over these bins of (count / n) times |mean probability - observed rate|;
+# - `brier`: the mean over the pairs of (probability - outcome) squared, with True as 1 and False as 0.
+#
+# The bins are of equal width on [0, 1]. Bin $k$, from 0, holds $k/\text{bins} \le p < (k+1)/\text{bins}$: an edge
+# belongs to the bin above it. The last bin also holds 1. (The checks put a probability on an edge only where `bins`
+# is a power of two, so that rounding plays no part.) The probabilities are used as they are, also those below one
+# half. Numbers may be Python or NumPy numbers or 0-dim tensors.
+#
+# **By hand.** Probabilities 0.1, 0.2, 0.7, 0.9, outcomes False, True, True, True, two bins. The lower bin: mean 0.15,
+# rate 0.5, count 2. The upper: mean 0.8, rate 1, count 2. ECE: $0.5 \cdot 0.35 + 0.5 \cdot 0.2 = 0.275$. Brier score:
+# $(0.01 + 0.64 + 0.09 + 0.01) / 4 = 0.1875$.
+#
+# <details><summary>Hint 1</summary>PyTorch does not subtract bools: <code>outcomes.double()</code>.</details>
+# <details><summary>Hint 2</summary><code>(probabilities * bins).long()</code> is the number of the bin, but for 1.0, which <code>.clamp(max=bins - 1)</code> puts right.</details>
+# <details><summary>Hint 3</summary>Loop over the bins; <code>inside = index == k</code> selects the pairs of one; skip it if none is inside.</details>
+# <details><summary>Solution idea</summary>For each bin with pairs, append mean, rate and count to the curve. The ECE is a sum over the curve.</details>
+
+# %% nbgrader={"grade_id": "calibration", "solution": true}
+def calibration(probabilities, outcomes, bins):
+    """Expected calibration error, Brier score and the points of the reliability diagram.
+
+    Args:
+        probabilities: (n,) float tensor from 0 to 1.
+        outcomes: (n,) bool tensor, what happened.
+        bins: number of equal-width bins on [0, 1].
+
+    Returns:
+        A dict with `ece`, `brier` and `curve`, a list of (mean probability, observed rate, count).
+    """
+    ### BEGIN SOLUTION
+    happened = outcomes.double()
+    index = (probabilities * bins).long().clamp(max=bins - 1)
+    curve, ece = [], 0.0
+    for k in range(bins):
+        inside = index == k
+        count = inside.sum().item()
+        if count == 0:
+            continue
+        mean, rate = probabilities[inside].double().mean().item(), happened[inside].mean().item()
+        curve.append((mean, rate, count))
+        ece += count / len(probabilities) * abs(mean - rate)
+    brier = ((probabilities - happened) ** 2).mean().item()
+    return {"ece": ece, "brier": brier, "curve": curve}
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_calibration", "grade": true, "locked": true, "points": 2}
+check.calibration(calibration)
+
+# %% [markdown]
+# **What you just showed.** Two numbers with different meanings. The Brier score has a floor, E[p(1-p)], and falls for
+# a model that knows more. The ECE ignores what the model knows: the forecast 0.5 for every pair is calibrated, and
+# useless.
+#
+# ### How far can the ECE be trusted?
+#
+# A forecaster who says the true p is calibrated. Its calibration error is 0.
+#
+# **Predict, then run.** What ECE will `calibration` report for it, with 10 bins, on 100 labels? And on 10,000?
+
+# %% tags=["experiment"]
+SIZES = (30, 100, 300, 1000, 3000, 10_000, 30_000)
+measured = np.zeros((30, len(SIZES)))
+expected = np.zeros(len(SIZES))
+for column, n in enumerate(SIZES):
+    for seed in range(30):
+        true_p = recipes.draw_world(n, 500 + seed).p
+        labels = recipes.draw_labels(true_p, 0.0, 500 + seed)
+        measured[seed, column] = rl.calibration(true_p, labels, 10)["ece"]
+        expected[column] += rl.expected_ece(true_p, 10) / 30
+rl.plots.show(
+    rl.plots_noise.plot_bands(
+        SIZES, {"measured, 10 bins": measured, "calculated: expected_ece": expected}, ("true value", 0.0),
+        "A perfect forecaster has a calibration error of 0, and never measures it", "number of labels", "ECE", log=True,
+    ),
+    alt="Both axes logarithmic. The ECE measured for a perfectly calibrated forecaster falls from about 0.17 at 30 labels to "
+    "0.005 at 30,000, in a straight line that the calculated values follow.",
+)
+for n in (100, 10_000):
+    column = SIZES.index(n)
+    print(f"{n:6,} labels: ECE {measured[:, column].min():.3f} to {measured[:, column].max():.3f}, ", end="")
+    print(f"mean {measured[:, column].mean():.3f}, calculated {expected[column]:.3f}, true value 0")
+
+# %% [markdown]
+# **The ECE is biased upward.** In each bin the observed rate misses the true one by chance, and absolute values do
+# not cancel. With a hundred labels the perfect forecaster shows nearly 0.1. The size of this bias can be calculated
+# (`expected_ece`): it falls with the square root of the number of labels, and grows with the number of bins. **Hold
+# an ECE against that number, never against 0.**
+#
+# ### A network that is too sure, and one number that helps
+#
+# Now the plain network without slips: 2,000 pairs, learnt by heart. **Temperature scaling** divides all of its
+# margins by one number $T$, chosen on pairs that it was not trained on so that their log loss is least.
+#
+# **Predict, then run.** One number for the whole model. Can it change the accuracy?
+
+# %% tags=["experiment"]
+def scaled_network(seed):
+    """The plain network before and after temperature scaling: held-out pairs, T and margins."""
+    no_slips = recipes.Regime("network, 2,000 pairs, no slips", "network", 2000, 0.0)
+    model, _, _ = recipes.run_regime(no_slips, recipes.plain, seed, device)
+    validation, held_out = recipes.draw_held_out(1000 + seed, device, 1000), recipes.draw_held_out(seed, device)
+    labels = recipes.draw_labels(validation.p, 0.0, 1000 + seed)
+    temperature = rl.fit_temperature(recipes.margins(model, validation), labels)
+    return held_out, temperature, recipes.margins(model, held_out)
+
+
+for seed in range(3):
+    held_out, temperature, margin = scaled_network(seed)
+    before, after = (rl.expected_scores(m, held_out.p) for m in (margin, margin / temperature))
+    floor = rl.limits(held_out.p)
+    print(f"seed {seed}: T = {temperature:.1f}")
+    for name in ("accuracy", "brier", "log_loss"):
+        values = (getattr(scores, name) for scores in (before, after, floor))
+        print("   {:9s} before {:.3f}, after {:.3f}, limit {:.3f}".format(name, *values))
+
+# %% tags=["experiment"]
+labels = recipes.draw_labels(held_out.p, 0.0, 77)
+reports = {
+    "plain network": rl.calibration(torch.sigmoid(margin), labels, 10),
+    f"after division by T = {temperature:.1f}": rl.calibration(torch.sigmoid(margin / temperature), labels, 10),
+    "the true p": rl.calibration(held_out.p, labels, 10),
+}
+rl.plots.show(
+    rl.plots_noise.plot_reliability(
+        reports, f"One number mends the calibration; the Brier score stays above its floor, {rl.limits(held_out.p).brier:.3f}"
+    ),
+    alt="Three reliability diagrams. The plain network's is much flatter than the diagonal: where it says 0.99, about "
+    "0.77 happen. After temperature scaling, and for the true p, the points lie on the diagonal.",
+)
+for name, report in reports.items():
+    print(f"{name:26s} ECE {report['ece']:.3f}, Brier score {report['brier']:.3f}")
+print(f"ECE of a calibrated forecaster on as many labels: about {rl.expected_ece(held_out.p, 10):.3f}")
+
+# %% [markdown]
+# **The accuracy is the same to the last digit**: dividing by a number changes no sign. The log loss falls from far
+# above guessing to well below it. The ECE falls from about 0.2 to about 0.01. That is still about twice what a
+# calibrated forecaster shows: one number mends most of it, not all.
+#
+# But calibrated is not the same as good. The Brier score is still above its floor: the network can't tell apart pairs
+# that the true p tells apart, and no temperature will teach it. (Compare section 5: smoothing paid for its log loss
+# with accuracy. Temperature scaling does not, but it needs held-out pairs.) And a temperature that is chosen on noisy
+# labels fits the noisy probabilities: it can't know about slips.
+
+# %% [markdown]
+# ## 8. Reflection and next steps
+#
+# **What to remember**
+# 1. When people disagree, the best possible accuracy is E[max(p, 1-p)], the Brier floor E[p(1-p)], the floor of the
+#    log loss E[H(p)]. Hold every score against its floor.
+# 2. Noise shrinks rewards long before it disturbs their order.
+# 3. Smoothing puts a lid on sureness. The correction models the slips. They agree in nothing but the number they are
+#    given.
+# 4. Ties are a third outcome. Halving them shrinks the rewards; whether dropping them is right depends on how ties
+#    arise.
+# 5. An ECE is biased upward. Compare it with what a calibrated forecaster would show.
+#
+# **Think about it.** Three questions, two points each, marked by hand. Two or three sentences each are enough.
+
+# %% [markdown] nbgrader={"grade_id": "ask_reflect_ceiling", "locked": true}
+# **Question 1.** A team reports a reward model that agrees with held-out labels on 72 % of pairs, and labelers who
+# agree with each other on 73 %. "We are at the ceiling", they say. Are they? Use the two quantities of section 2.
+#
+# ### BEGIN MARK SCHEME
+# 2 points, one for each of:
+# - agreement between people, E[p^2 + (1-p)^2], is not the ceiling of a model; the ceiling is the Bayes accuracy
+#   E[max(p, 1-p)], and it is higher (in the lesson's world 0.80 against 0.72);
+# - a caveat that is right: the ceiling can't be computed from the agreement alone, it depends on how p is spread; or
+#   slips in the held-out labels lower the ceiling; or several labels for a pair would be needed to estimate p.
+# ### END MARK SCHEME
+
+# %% [markdown] nbgrader={"grade_id": "reflect_ceiling", "grade": true, "solution": true, "points": 2}
+# No. Agreement between two people is E[p^2 + (1-p)^2], but a model may always name the likelier side, so its ceiling
+# is E[max(p, 1-p)], which is higher: 0.80 against 0.72 in this lesson's world. How much higher depends on how p is
+# spread over the pairs, for which one would need several labels of each.
+
+# %% [markdown] nbgrader={"grade_id": "ask_reflect_remedy", "locked": true}
+# **Question 2.** You have 500 labelled pairs, a large network, and a guess that about 10 % of labels are slips. Would
+# you use the flip-corrected loss, smoothing, or neither? Use a result from section 5, and say what you would measure
+# to find out.
+#
+# ### BEGIN MARK SCHEME
+# 2 points: 1 for a choice with a reason from section 5, 1 for a sound measurement. For example:
+# - the correction ranked better with the network, but was far too sure; with few pairs its rewards ran away, so it
+#   needs a check or a temperature;
+# - smoothing lowered the log loss and cost accuracy; temperature scaling does the first without the second;
+# - neither, with more labels for each pair in place of a remedy, is a valid choice with a reason. Measurement:
+#   held-out pairs, accuracy and log loss both, over several seeds; a held-out set labelled by several people; the
+#   flip rate from pairs that were labelled twice by the same person. Training scores only: 0 for this point.
+# ### END MARK SCHEME
+
+# %% [markdown] nbgrader={"grade_id": "reflect_remedy", "grade": true, "solution": true, "points": 2}
+# In section 5 the correction gave the network the best order, so I would try it, with a temperature fitted on
+# held-out pairs because its margins were far too large. I would compare it with the plain loss on held-out pairs that
+# several people labelled, by accuracy and by log loss, over a few seeds.
+
+# %% [markdown] nbgrader={"grade_id": "ask_reflect_equal", "locked": true}
+# **Question 3.** A data set has 30 % ties. A colleague wants to add each tie twice, once in each order, and use the
+# plain Bradley-Terry loss. Which of the ways of section 6 is that, what does it do to the rewards, and when would you
+# object?
+#
+# ### BEGIN MARK SCHEME
+# 2 points, one for each of:
+# - it is halving (up to weight: each tie then counts as one win for each side), and it shrinks the differences
+#   between rewards;
+# - a reasoned view: object where the scale matters (probabilities, a KL penalty, best-of-n against a threshold) or
+#   ties come between unequal texts; not where only the order matters, which was the same for all fits in section 6.
+# ### END MARK SCHEME
+
+# %% [markdown] nbgrader={"grade_id": "reflect_equal", "grade": true, "solution": true, "points": 2}
+# It is the halving of section 6, with twice the weight. It pulls the rewards of tied texts together, and so shrinks
+# the scale of all of them. I would object if the rewards are used as numbers, for example against a KL penalty; for
+# the order alone it did no harm in section 6.
+
+# %% [markdown]
+# **Common mistakes**
+# - to take the agreement between labelers, or 1.0, for the ceiling of a model;
+# - to smooth because "the labels are noisy": smoothing adds the noise once more;
+# - to draw the noise anew in every epoch;
+# - to compute calibration with the preferred text always first: every outcome is then 1;
+# - to choose the temperature on the training pairs: they are all ranked rightly, and the best T is close to 0.
+#
+# **Try next**
+# - Tell the correction a wrong flip rate: 0.1 and 0.3 in place of 0.2. Which error is worse?
+# - Let the flip rate depend on the pair: more slips where p is near one half. Does the correction still find the scale?
+# - Stop the network of section 5 after 30 steps. How much of the difference between the losses remains?
+# - Use 50 bins for the ECE of the true p. What does `expected_ece` say?
+#
+# **References, and what each is cited for**
+# - L. Ouyang et al., Training language models to follow instructions with human feedback (2022): agreement between
+#   labelers of 72.6 % (plus or minus 1.5).
+# - G. W. Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78 (1950): the
+#   Brier score.
+# - T. Gneiting and A. E. Raftery, Strictly proper scoring rules, prediction, and estimation, JASA 102 (2007): the
+#   true p scores best.
+# - C. Szegedy et al., Rethinking the Inception architecture for computer vision (2016): label smoothing.
+# - G. Patrini et al., Making deep neural networks robust to label noise (2017): the forward correction.
+# - R. R. Davidson, On extending the Bradley-Terry model to accommodate ties in paired comparison experiments, JASA 65
+#   (1970): the model, the pudding data, the worths and nu.
+# - P. V. Rao and L. L. Kupper, Ties in paired-comparison experiments: a generalization of the Bradley-Terry model,
+#   JASA 62 (1967): the threshold model.
+# - M. P. Naeini et al., Obtaining well calibrated probabilities using Bayesian binning (2015): the expected
+#   calibration error.
+# - R. Roelofs et al., Mitigating bias in calibration error estimation (2022): the bias of the ECE.
+# - C. Guo et al., On calibration of modern neural networks (2017): networks are too sure; temperature scaling.
+#
+# **Next lesson.** Why does a reward model start from a pretrained language model? Lesson 4 pretrains one, and counts
+# the pairs that it saves.

@@ -183,7 +183,10 @@ def _common_key(pristine: Path, settings: Settings) -> bytes:
     told = [settings.seed, settings.device, settings.timeout, settings.unsafe]
     digest = hashlib.sha256(json.dumps(told).encode())
     folders = (Path(reward_lab.__file__).parent, Path(__file__).parent)
-    for path in (pristine, *sorted(path for folder in folders for path in folder.rglob("*.py"))):
+    files = (
+        path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".csv", ".jsonl")
+    )
+    for path in (pristine, *sorted(files)):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.digest()
 

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .bradley_terry import bt_mle
+
 FIRST_WINS, SECOND_WINS, TIE = 0, 1, 2
 """What an outcome means."""
 
@@ -138,13 +140,17 @@ def fit_bradley_terry(games: Games, tie_share: float) -> Tensor:
 
     Returns:
         (K,) float64 abilities with mean 0.
+
+    Raises:
+        ValueError: no finite estimate exists; see `bt_mle`.
     """
-
-    def log_probabilities(ability_i: Tensor, ability_j: Tensor, unused: Tensor) -> Tensor:
-        first, second = F.logsigmoid(ability_i - ability_j), F.logsigmoid(ability_j - ability_i)
-        return torch.stack([first, second, tie_share * (first + second)], dim=1)
-
-    return _fit(games, log_probabilities, start=0.0, parameter=lambda raw: raw)[0]
+    first, second, outcome = games
+    items = int(torch.maximum(first, second).max()) + 1
+    wins = torch.zeros(items, items, dtype=torch.float64, device=first.device)
+    shared = tie_share * (outcome == TIE)
+    wins.index_put_((first, second), (outcome == FIRST_WINS) + shared, accumulate=True)
+    wins.index_put_((second, first), (outcome == SECOND_WINS) + shared, accumulate=True)
+    return bt_mle(wins)
 
 
 def _fit(

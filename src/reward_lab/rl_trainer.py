@@ -177,8 +177,8 @@ class _Run:
             torch.random.default_generator.manual_seed(config.seed)
             self.policy = Policy(world).to(self.device)
             self.critic = ValueModel(world).to(self.device)
-        # An untrained policy is the reference itself, whatever the initial weights.
-        self.reference = Policy(world).to(self.device).requires_grad_(False)
+            # An untrained policy is the reference itself, whatever its other weights.
+            self.reference = Policy(world).to(self.device).requires_grad_(False)
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
         self.rewards = rewards.float()
         self.log_reference = world.reference_log_probs(self.device)

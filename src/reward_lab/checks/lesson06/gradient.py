@@ -31,13 +31,14 @@ GRADIENT_MISTAKES: dict[str, Callable[[Tensor, Tensor, Tensor | float], Tensor]]
     ),
     "Gradients flow into the rewards. " + _ADVANTAGE: lambda lp, r, b: -((r - _cut(b)) * lp).mean(),
     "Gradients flow into the baseline. " + _ADVANTAGE: lambda lp, r, b: -((r.detach() - b) * lp).mean(),
-    "The averages come too early: multiply text by text, then take the mean.": lambda lp, r, b: (
+    "This is the product of two averages: the mean came too early, or (batch, 1) and (batch,) were broadcast, which "
+    "pairs every text with every reward. Multiply text by text, then take the mean.": lambda lp, r, b: (
         -(r - b).detach().mean() * lp.mean()
     ),
     "This weighs probabilities. The formula has log-probabilities: leave out the exp.": lambda lp, r, b: (
         -((r - b).detach() * lp.exp()).mean()
     ),
-    "The advantages are divided by their standard deviation. This exercise asks for the plain difference.": lambda lp, r, b: (
+    "The advantages are divided by their standard deviation. Use the plain difference.": lambda lp, r, b: (
         -(((r - b) / (r - b).std()).detach() * lp).mean()
     ),
     "This uses the batch's own mean as the baseline. Use the one that is passed in.": lambda lp, r, b: (
@@ -45,9 +46,6 @@ GRADIENT_MISTAKES: dict[str, Callable[[Tensor, Tensor, Tensor | float], Tensor]]
     ),
     "The advantages lost their sign. A text worse than the baseline must become less likely.": lambda lp, r, b: (
         -((r - b).abs().detach() * lp).mean()
-    ),
-    "Every text is paired with every reward: the shapes (batch, 1) and (batch,) broadcast.": lambda lp, r, b: (
-        -((r - b).detach().unsqueeze(1) * lp).mean()
     ),
 }
 

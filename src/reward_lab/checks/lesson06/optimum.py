@@ -99,8 +99,8 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @kl_optimal_policy.case("texts that the reference never writes", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     calls = []
-    for high in (3.0, 500.0):
-        reward, reference = normal(draw, 9), _reference(draw, 9)
-        reward[:3], reference[:3] = high, 0.0  # the highest reward is out of reach
+    for high in (3.0, 42.0):  # in the second, everything within reach is e^100 times smaller than what is not
+        reward, reference = normal(draw, 9) - 20, _reference(draw, 9)
+        reward[:3], reference[:3] = high, 0.0
         calls.append((reward, reference / reference.sum(), 0.5))
     _check(subject, *calls)

@@ -665,6 +665,8 @@ run_ppo(1)
 # %% tags=["experiment"]
 run_ppo(2)
 run_ppo(3)
+
+# %% tags=["experiment"]
 run_ppo(4)
 print(f"your guess: {my_guess}")
 
@@ -702,17 +704,17 @@ rl.plots.show(
 # %% [markdown]
 # ## 9. A bug that looks like success
 #
-# A colleague wrote her own loop. She shows you her curve of the learnt reward, beside yours. Three seeds each.
+# A colleague wrote her own loop. She shows you her curve of the learnt reward, beside yours. Two seeds each.
 
 # %% tags=["experiment"]
 her_runs, her_policies = [], []
-for seed in range(3):
+for seed in range(2):
     config = rl.RLConfig(beta=BETA, seed=seed, log_every=0)
     policy, run = rl.train_ppo(world, rewards, config, rl_recipes.colleagues_rewards)
     her_policies.append(policy)
     her_runs.append(run)
-compared = {"yours": runs["PPO"][:3], "your colleague's": her_runs}
-hers, yours = (np.mean([run.reward[-1] for run in some]) for some in (her_runs, runs["PPO"][:3]))
+compared = {"yours": runs["PPO"][:2], "your colleague's": her_runs}
+hers, yours = (np.mean([run.reward[-1] for run in some]) for some in (her_runs, runs["PPO"][:2]))
 rl.plots.show(
     rl.plots_rl.plot_runs(compared, {"reward": {}}, f"Your colleague's reward: {hers:.1f}. Yours: {yours:.1f}."),
     alt="Learnt reward against texts written. Both curves rise; the colleague's ends about two units higher than yours.",
@@ -720,7 +722,7 @@ rl.plots.show(
 print(f"final learnt reward: yours {yours:.2f}, your colleague's {hers:.2f}")
 
 # %% [markdown]
-# The learnt reward is what both were after, and hers is far higher. Nothing crashed, the curve is smooth, and it holds for every seed.
+# The learnt reward is what both were after, and hers is far higher. Nothing crashed, the curve is smooth, and it holds for both seeds.
 #
 # **Predict, then run.** Before you congratulate her: which other curve would you ask for, and what do you expect it to show?
 

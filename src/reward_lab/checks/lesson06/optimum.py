@@ -99,7 +99,10 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @kl_optimal_policy.case("texts that the reference never writes", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     calls = []
-    for high in (3.0, 42.0):  # in the second, everything within reach is e^100 times smaller than what is not
+    for high in (
+        -12.0,
+        42.0,
+    ):  # in the second, all that is within reach weighs e^100 times less than what is not
         reward, reference = normal(draw, 9) - 20, _reference(draw, 9)
         reward[:3], reference[:3] = high, 0.0
         calls.append((reward, reference / reference.sum(), 0.5))

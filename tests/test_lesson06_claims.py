@@ -92,10 +92,11 @@ def test_no_kl_estimator_is_best_everywhere(text):
 
 
 def test_clipping_makes_many_passes_safe(text):
+    row = r"clip {}, seed \d: J after each batch ([-\d. ]+)"
     last = {
-        kind: [float(values.split()[-1]) for values in re.findall(rf"clip {kind}, seed \d: J after each batch ([-\d. ]+)", text)]
+        kind: [float(values.split()[-1]) for values in re.findall(row.format(kind), text)]
         for kind in ("0.2", "inf")
-    }  # fmt: skip
+    }
     assert len(last["0.2"]) == len(last["inf"]) == 3
     assert min(last["0.2"]) > 1.8 and max(last["inf"]) < -2
     different = numbers(r"among 1,000 answers of the last policy (\d+) are different", text)
@@ -112,10 +113,10 @@ def test_the_colleagues_reward_is_higher_and_everything_else_worse(text):
 
 
 def test_what_the_policy_writes_and_where_the_rewards_part(text):
+    rows = r"^(hedges|says sorry|update after|three or more).* ([\d.]+)  ([\d.]+)\s*$"
     share = {
-        name: (float(before), float(after))
-        for name, before, after in re.findall(r"^(hedges|says sorry|update after|three or more).*? ([\d.]+)  ([\d.]+)$", text, re.MULTILINE)
-    }  # fmt: skip
+        name: (float(before), float(after)) for name, before, after in re.findall(rows, text, re.MULTILINE)
+    }
     assert share["hedges"][1] < 0.5 * share["hedges"][0] and share["update after"][1] > 0.85
     assert share["three or more"][1] > 3 * share["three or more"][0]
     before, after = re.search(r"written: before ([\d.]+), after ([\d.]+)", text).groups()

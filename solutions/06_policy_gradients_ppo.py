@@ -62,8 +62,8 @@ torch.manual_seed(SEED)
 # then, sorry, maybe, thanks*. It learnt to write from old conversations, and nobody ever told it what customers want. It hedges
 # and apologises a lot.
 #
-# In the terms of RLHF this assistant is the **reference policy**: the language model before any training on preferences. Ours is
-# a Markov chain, in which each word depends on the one before. Here are eight of its answers.
+# In the terms of RLHF this assistant is the **reference policy**: the language model before any training on
+# preferences. Ours is a Markov chain, in which each word depends on the one before. Here are eight of its answers.
 
 # %%
 world = rl.help_desk()
@@ -140,8 +140,9 @@ print(f"gold reward, the best possible    -                 {best_accuracy:.3f}"
 # $$\pi^*(y) = \frac{1}{Z} \, \pi_{\mathrm{ref}}(y) \, e^{r(y)/\beta}, \qquad Z = \sum_y \pi_{\mathrm{ref}}(y) \, e^{r(y)/\beta},
 # \qquad J^* = J(\pi^*) = \beta \log Z.$$
 #
-# Why? Put the definition of $\pi^*$ into $J$ and you get $J(\pi) = \beta \log Z - \beta \, \mathrm{KL}(\pi \,\|\, \pi^*)$. The first
-# term is a constant, the second is greatest, namely 0, where $\pi = \pi^*$.
+# Why? Put the definition of $\pi^*$ into $J$ and you get
+# $J(\pi) = \beta \log Z - \beta \, \mathrm{KL}(\pi \,\|\, \pi^*)$. The first term is a constant, the second is greatest,
+# namely 0, where $\pi = \pi^*$.
 #
 # **By hand.** Three answers, $\pi_{\mathrm{ref}} = (0.5, 0.3, 0.2)$, $r = (0, 1, 2)$, $\beta = 1$. The products are
 # $0.5$, $0.3 \cdot 2.718 = 0.815$ and $0.2 \cdot 7.389 = 1.478$. They sum to $Z = 2.793$, so
@@ -192,8 +193,8 @@ def kl_optimal_policy(reward, reference, beta):
 check.kl_optimal_policy(kl_optimal_policy)
 
 # %% [markdown]
-# **What you just showed.** The answer to RLHF is known before the training starts. What is hard is to get there: a real language
-# has far more answers than anybody can list, so $Z$ can't be computed, and one can only sample.
+# **What you just showed.** The answer to RLHF is known before the training starts. What is hard is to get there: a real
+# language has far more answers than anybody can list, so $Z$ can't be computed, and one can only sample.
 #
 # **Predict, then run.** With $\beta = 0.5$, will the best policy write the best-scored answer nearly always, or seldom?
 
@@ -212,16 +213,16 @@ print(f"the best policy writes the best-scored answer once in {1 / best[rewards.
 print(f"90 % of its probability is spread over {(held_by < 0.9).sum().item() + 1:,} answers")
 
 # %% [markdown]
-# **Seldom.** The reference hardly ever writes that answer, and the price holds the best policy near the reference: it spreads over
-# thousands of answers. It moved about 2.4 nats, and the gold reward went up with the learnt one, from -1.7 to 1.7. The way from $J(\pi_{\mathrm{ref}}) = 0$ to $J^*$ is what we now try to walk,
-# with samples only.
+# **Seldom.** The reference hardly ever writes that answer, and the price holds the best policy near the reference: it
+# spreads over thousands of answers. It moved about 2.4 nats, and the gold reward went up with the learnt one, from -1.7
+# to 1.7. The way from $J(\pi_{\mathrm{ref}}) = 0$ to $J^*$ is what we now try to walk, with samples only.
 
 # %% [markdown]
 # ## 4. Policy gradients
 #
-# **The policy.** It is the reference plus a small network that has read all words so far and corrects the next word's logits. The
-# network's last layer starts at zero, so at the start the policy *is* the reference. Large models are often trained in the same
-# way, with a frozen base and a small adapter.
+# **The policy.** It is the reference plus a small network that has read all words so far and corrects the next word's
+# logits. The network's last layer starts at zero, so at the start the policy *is* the reference. Large models are often
+# trained in the same way, with a frozen base and a small adapter.
 
 # %%
 Code(inspect.getsource(rl.Policy.forward), language="python")
@@ -237,8 +238,9 @@ Code(inspect.getsource(rl.Policy.forward), language="python")
 # In words: write some answers. Make the well rewarded ones more likely, in proportion to the reward. This is REINFORCE.
 #
 # **The baseline.** Subtract any number $b$ from the reward, and the mean does not change, because
-# $\mathbb{E}[\nabla \log \pi] = \nabla \sum_y \pi(y) = \nabla 1 = 0$. What changes is the noise. If all rewards lie between 7 and 9, plain REINFORCE
-# makes *every* answer that it wrote more likely. With $b = 8$ it learns at once that a 7 is bad.
+# $\mathbb{E}[\nabla \log \pi] = \nabla \sum_y \pi(y) = \nabla 1 = 0$. What changes is the noise. If all rewards lie
+# between 7 and 9, plain REINFORCE makes *every* answer that it wrote more likely. With $b = 8$ it learns at once that a 7
+# is bad.
 #
 # **By hand.** Three answers with log-probabilities $(-2, -1, -3)$, rewards $(3, 1, 2)$, baseline $1.5$. The differences are
 # $(1.5, -0.5, 0.5)$. Their products with the log-probabilities are $-3$, $0.5$ and $-1.5$, with mean $-1.3333$. The loss is
@@ -257,10 +259,10 @@ Code(inspect.getsource(rl.Policy.forward), language="python")
 #
 # `policy_gradient_loss(log_probs, rewards, baseline) -> scalar tensor`
 #
-# `log_probs` and `rewards` are floating-point tensors of shape `(batch,)`, batch at least 1, one entry an answer. `baseline` is a Python
-# number, a 0-dim tensor, or a tensor of shape `(batch,)`. Return the **mean over the batch** of
-# $-(\text{reward} - \text{baseline}) \cdot \log \pi$, as a 0-dim tensor that can be differentiated. The gradient goes through `log_probs`
-# **only**: should rewards or baseline require gradients, none may flow into them.
+# `log_probs` and `rewards` are floating-point tensors of shape `(batch,)`, batch at least 1, one entry an answer.
+# `baseline` is a Python number, a 0-dim tensor, or a tensor of shape `(batch,)`. Return the **mean over the batch** of
+# $-(\text{reward} - \text{baseline}) \cdot \log \pi$, as a 0-dim tensor that can be differentiated. The gradient goes
+# through `log_probs` **only**: should rewards or baseline require gradients, none may flow into them.
 #
 # **By hand.** Log-probabilities `[-2, -1, -3]`, rewards `[3, 1, 2]`, baseline 1.5: the loss is 1.3333.
 #
@@ -292,9 +294,9 @@ check.policy_gradient_loss(policy_gradient_loss)
 # %% [markdown]
 # **What you just showed.** The reward is a black box to this loss. It could come from a network, a program, or a person.
 #
-# **How much noise does a baseline save?** Here we can know: the exact gradient is a sum over all answers. We draw 60 batches of 64
-# answers, and compare each batch's estimate with the exact gradient. The baseline of an answer is the mean reward of the *other*
-# answers in its batch, so that it knows nothing of the answer itself.
+# **How much noise does a baseline save?** Here we can know: the exact gradient is a sum over all answers. We draw 60
+# batches of 64 answers, and compare each batch's estimate with the exact gradient. The baseline of an answer is the
+# mean reward of the *other* answers in its batch, so that it knows nothing of the answer itself.
 #
 # A reward model's zero is arbitrary. So we also ask what happens when all rewards come out 2, 5 or 10 higher.
 #
@@ -320,14 +322,14 @@ rl.plots.show(
 )
 
 # %% [markdown]
-# With a baseline the constant does no harm at all. Without one, the noise grows with its square, and the estimate hardly points in
-# the right direction any more. At the start our rewards have mean 0 by our own choice, so there the baseline saves nothing. But a
-# policy that learns does not stay at 0.
+# With a baseline the constant does no harm at all. Without one, the noise grows with its square, and the estimate
+# hardly points in the right direction any more. At the start our rewards have mean 0 by our own choice, so there the
+# baseline saves nothing. But a policy that learns does not stay at 0.
 
 # %% [markdown]
 # **REINFORCE, the whole loop.** Write 256 answers. The reward of each is its learnt reward minus
-# $\beta \log(\pi(y)/\pi_{\mathrm{ref}}(y))$, which has mean $J$. Take one step of Adam. Do this 80 times. `train_reinforce` is that loop; after
-# every fifth batch it also computes the exact $J$, which the training never sees.
+# $\beta \log(\pi(y)/\pi_{\mathrm{ref}}(y))$, which has mean $J$. Take one step of Adam. Do this 80 times.
+# `train_reinforce` is that loop; after every fifth batch it also computes the exact $J$, which the training never sees.
 
 # %%
 Code(inspect.getsource(rl.train_reinforce), language="python")
@@ -360,13 +362,15 @@ for seed in SEEDS:
     print(f"with baseline, seed {seed}: {share_text(run)}")
 
 # %% [markdown]
-# Same number of answers, same learning rate. The baseline alone makes the difference between about 0.9 and more than 0.97 of the way.
+# Same number of answers, same learning rate. The baseline alone makes the difference between about 0.88 and more than
+# 0.97 of the way.
 
 # %% [markdown]
 # ## 5. How far did we go? Three ways to estimate a KL
 #
-# The penalty needs $\mathrm{KL}(\pi \,\|\, \pi_{\mathrm{ref}})$. With a real language model it can't be summed, only estimated: draw answers from
-# $\pi$, and average something. With $\ell = \log p - \log q$ for a sample from $p$, three candidates are in use:
+# The penalty needs $\mathrm{KL}(\pi \,\|\, \pi_{\mathrm{ref}})$. With a real language model it can't be summed, only
+# estimated: draw answers from $\pi$, and average something. With $\ell = \log p - \log q$ for a sample from $p$, three
+# candidates are in use:
 #
 # $$k_1 = \ell, \qquad k_2 = \tfrac{1}{2}\ell^2, \qquad k_3 = e^{-\ell} - 1 + \ell.$$
 #
@@ -375,8 +379,9 @@ for seed in SEEDS:
 # - $k_3$ adds to $k_1$ the term $q/p - 1$, whose mean under $p$ is 0. So its mean is right, and it is never negative, as
 #   $e^{x} \ge 1 + x$.
 #
-# **By hand.** $p = 0.5$, $q = 0.25$: $\ell = \log 2 = 0.6931$, so $k_1 = 0.6931$, $k_2 = 0.2402$, $k_3 = 0.5 - 1 + 0.6931 = 0.1931$. And
-# $p = 0.5$, $q = 0.75$: $\ell = -0.4055$, so $k_1 = -0.4055$, $k_2 = 0.0822$, $k_3 = 1.5 - 1 - 0.4055 = 0.0945$.
+# **By hand.** $p = 0.5$, $q = 0.25$: $\ell = \log 2 = 0.6931$, so $k_1 = 0.6931$, $k_2 = 0.2402$,
+# $k_3 = 0.5 - 1 + 0.6931 = 0.1931$. And $p = 0.5$, $q = 0.75$: $\ell = -0.4055$, so $k_1 = -0.4055$, $k_2 = 0.0822$,
+# $k_3 = 1.5 - 1 - 0.4055 = 0.0945$.
 
 # %% [markdown]
 # ### TODO 3: the estimators
@@ -390,11 +395,13 @@ for seed in SEEDS:
 #
 # `kl_estimators(log_p, log_q) -> (k1, k2, k3)`
 #
-# `log_p` and `log_q` are floating-point tensors of the same shape, any shape: the log-probabilities of samples **from p** under p and
-# under q. Return a tuple (or list) of three floating-point tensors of that shape, one value **per sample**: no averaging. $k_3$ must be
-# accurate near 0: for log-ratios as small as $10^{-3}$ in float32 and $10^{-8}$ in float64, to one percent.
+# `log_p` and `log_q` are floating-point tensors of the same shape, any shape: the log-probabilities of samples **from p**
+# under p and under q. Return a tuple (or list) of three floating-point tensors of that shape, one value **per sample**:
+# no averaging. $k_3$ must be accurate near 0: for log-ratios as small as $10^{-3}$ in float32 and $10^{-8}$ in float64,
+# to one percent.
 #
-# **By hand.** `log_p = log([0.5, 0.5])`, `log_q = log([0.25, 0.75])`: k1 `[0.6931, -0.4055]`, k2 `[0.2402, 0.0822]`, k3 `[0.1931, 0.0945]`.
+# **By hand.** `log_p = log([0.5, 0.5])`, `log_q = log([0.25, 0.75])`: k1 `[0.6931, -0.4055]`, k2 `[0.2402, 0.0822]`, k3
+# `[0.1931, 0.0945]`.
 #
 # <details><summary>Hint 1</summary>All three are functions of one tensor, the log-ratio.</details>
 # <details><summary>Hint 2</summary>For a log-ratio of 0.001, k3 is 0.0000005. In float32 the number 1.001 is rounded in its seventh decimal, which is as large as the result.</details>
@@ -421,8 +428,9 @@ def kl_estimators(log_p, log_q):
 check.kl_estimators(kl_estimators)
 
 # %% [markdown]
-# **What you just showed.** Three unlike formulas for one quantity. Which is best? In this world bias and spread are exact
-# numbers. We take best policies for three prices: close to the reference ($\beta = 5$), further off (2), and the one that we train for (0.5).
+# **What you just showed.** Three unlike formulas for one quantity. Which is best? In this world bias and spread are
+# exact numbers. We take best policies for three prices: close to the reference ($\beta = 5$), further off (2), and the
+# one that we train for (0.5).
 #
 # **Predict, then run.** $k_3$ has the right mean and is never negative. Is it the best choice everywhere?
 
@@ -441,29 +449,31 @@ for beta in (5.0, 2.0, 0.5):
           f"{spread[0]:6.2f}   {spread[1]:6.2f}   {spread[2]:6.2f}       {negative:.0%}")
 
 # %% [markdown]
-# **No.** Close to the reference $k_3$ is the clear winner: $k_1$ spreads more than five times as much. Far from it the table turns.
-# $k_3$ contains $e^{-\ell} = q/p$, and an answer that the policy has almost given up, but still writes now and then, makes that
-# enormous. At 2.4 nats its standard deviation is about 15 times the KL itself, and $k_1$, the plain definition, is by far the best. $k_2$ is off by
-# more than half there. Two of the three have the right mean; none is best everywhere.
+# **No.** Close to the reference $k_3$ is the clear winner: $k_1$ spreads more than five times as much. Far from it the
+# table turns. $k_3$ contains $e^{-\ell} = q/p$, and an answer that the policy has almost given up, but still writes now
+# and then, makes that enormous. At 2.4 nats its standard deviation is about 15 times the KL itself, and $k_1$, the
+# plain definition, is by far the best. $k_2$ is off by more than half there. Two of the three have the right mean; none
+# is best everywhere.
 
 # %% [markdown]
 # ## 6. From answers to words: advantages
 #
-# REINFORCE gives one number to a whole answer. If "please restart sorry sorry update thanks" scores badly, all six words are blamed.
-# PPO gives each word its own **advantage**: how much better did things turn out than expected just before that word?
+# REINFORCE gives one number to a whole answer. If "please restart sorry sorry update thanks" scores badly, all six
+# words are blamed. PPO gives each word its own **advantage**: how much better did things turn out than expected just
+# before that word?
 #
-# Expectation is the job of a second network, the **critic**: $V_t$ is its estimate, before word $t$, of all the reward that is still
-# to come. Writing word $t$ earns $r_t$, and leaves the estimate $V_{t+1}$. The surprise is
+# Expectation is the job of a second network, the **critic**: $V_t$ is its estimate, before word $t$, of all the reward
+# that is still to come. Writing word $t$ earns $r_t$, and leaves the estimate $V_{t+1}$. The surprise is
 #
 # $$\delta_t = r_t + \gamma V_{t+1} - V_t.$$
 #
-# If the critic were perfect, $\delta_t$ would be the advantage. It is not perfect, above all at the start. So we also listen to what happened
-# later. **Generalised advantage estimation** adds up later surprises, with fading weight:
+# If the critic were perfect, $\delta_t$ would be the advantage. It is not perfect, above all at the start. So we also
+# listen to what happened later. **Generalised advantage estimation** adds up later surprises, with fading weight:
 #
 # $$A_t = \delta_t + \gamma \lambda A_{t+1}, \qquad A_T = 0.$$
 #
-# $\lambda = 0$ trusts the critic alone; $\lambda = 1$ trusts what really came, noise and all. The critic itself learns from the **returns**
-# $A_t + V_t$.
+# $\lambda = 0$ trusts the critic alone; $\lambda = 1$ trusts what really came, noise and all. The critic itself learns
+# from the **returns** $A_t + V_t$.
 #
 # **By hand.** Three words, rewards $(0, 0, 1)$, values $(0.5, 0.5, 0.5, 0)$, $\gamma = 1$, $\lambda = 0.5$. The surprises are
 # $(0, 0, 0.5)$. From the back: $A = 0.5$, then $0 + 0.5 \cdot 0.5 = 0.25$, then $0.125$. Returns: $(0.625, 0.75, 1)$.
@@ -480,14 +490,14 @@ for beta in (5.0, 2.0, 0.5):
 #
 # `gae(rewards, values, gamma, lam) -> (advantages, returns)`
 #
-# `rewards` is a floating-point tensor of shape `(batch, T)`, T at least 1. `values` has shape `(batch, T + 1)`: column $t$ is the critic's estimate
-# **before** word $t$, and the last column is the estimate after the last word. Use that column as it is: the caller puts 0 there where texts
-# end. `gamma` and `lam` are numbers from 0 to 1. Return a tuple (or list) of two tensors of shape `(batch, T)`: the advantages as in the
-# formula, not normalised, and the returns, which are advantages plus `values[:, :-1]`. **You** detach: `values` may require
-# gradients, and neither result may.
+# `rewards` is a floating-point tensor of shape `(batch, T)`, T at least 1. `values` has shape `(batch, T + 1)`: column
+# $t$ is the critic's estimate **before** word $t$, and the last column is the estimate after the last word. Use that
+# column as it is: the caller puts 0 there where texts end. `gamma` and `lam` are numbers from 0 to 1. Return a tuple
+# (or list) of two tensors of shape `(batch, T)`: the advantages as in the formula, not normalised, and the returns,
+# which are advantages plus `values[:, :-1]`. **You** detach: `values` may require gradients, and neither result may.
 #
-# **By hand.** Rewards `[[0, 0, 1]]`, values `[[0.5, 0.5, 0.5, 0]]`, gamma 1, lam 0.5: advantages `[[0.125, 0.25, 0.5]]`, returns
-# `[[0.625, 0.75, 1.0]]`.
+# **By hand.** Rewards `[[0, 0, 1]]`, values `[[0.5, 0.5, 0.5, 0]]`, gamma 1, lam 0.5: advantages `[[0.125, 0.25, 0.5]]`,
+# returns `[[0.625, 0.75, 1.0]]`.
 #
 # <details><summary>Hint 1</summary>All surprises at once: <code>rewards + gamma * values[:, 1:] - values[:, :-1]</code>.</details>
 # <details><summary>Hint 2</summary>The recursion needs the next advantage first. So the loop starts at the last word.</details>
@@ -524,8 +534,8 @@ check.gae(gae)
 # %% [markdown]
 # **What you just showed.** One pass from the back spreads a reward over the words that led to it.
 #
-# **Predict, then run.** At the start the critic knows nothing: all values are 0. The reward 1 comes after the last of six words. Which
-# words get credit for $\lambda = 0$, for $0.95$, for $1$?
+# **Predict, then run.** At the start the critic knows nothing: all values are 0. The reward 1 comes after the last of
+# six words. Which words get credit for $\lambda = 0$, for $0.95$, for $1$?
 
 # %% tags=["experiment"]
 late_reward = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]])
@@ -534,23 +544,25 @@ for lam in (0.0, 0.95, 1.0):
     print(f"lambda {lam:4.2f}: " + "  ".join(f"{a:.3f}" for a in advantages[0].tolist()))
 
 # %% [markdown]
-# With $\lambda = 0$ only the last word hears of the reward, until the critic has learnt to pass it on. $0.95$ is the usual choice.
+# With $\lambda = 0$ only the last word hears of the reward, until the critic has learnt to pass it on. $0.95$ is the
+# usual choice.
 
 # %% [markdown]
 # ## 7. PPO: take several steps, but not too far
 #
-# REINFORCE throws a batch away after one step. When writing answers is the expensive part, as with large models, that is a waste. But after
-# the first step the batch comes from a policy that no longer exists. The correction is the **ratio** $\rho = \pi_{\text{new}} / \pi_{\text{old}}$ for each
-# word. It is right as long as it stays near 1, and misleading when it does not.
+# REINFORCE throws a batch away after one step. When writing answers is the expensive part, as with large models, that
+# is a waste. But after the first step the batch comes from a policy that no longer exists. The correction is the
+# **ratio** $\rho = \pi_{\text{new}} / \pi_{\text{old}}$ for each word. It is right as long as it stays near 1, and
+# misleading when it does not.
 #
 # PPO therefore stops rewarding a word for moving once its ratio has left the band from $1 - \epsilon$ to $1 + \epsilon$:
 #
 # $$\text{objective} = \min\big(\rho A, \; \mathrm{clip}(\rho, 1 - \epsilon, 1 + \epsilon)\, A\big).$$
 #
-# **By hand**, with $\epsilon = 0.2$. A good word ($A = 1$) at $\rho = 1.5$: $\min(1.5, 1.2) = 1.2$, and flat, no further push. A bad word ($A = -1$) at
-# $\rho = 0.5$: $\min(-0.5, -0.8) = -0.8$, flat as well. But a bad word at $\rho = 1.5$: $\min(-1.5, -1.2) = -1.5$, and not flat: it went the wrong
-# way and is pulled back. A good word at $\rho = 0.5$: $\min(0.5, 0.8) = 0.5$, pulled back too. The loss is minus the mean of the four:
-# $-(1.2 - 0.8 - 1.5 + 0.5)/4 = 0.15$.
+# **By hand**, with $\epsilon = 0.2$. A good word ($A = 1$) at $\rho = 1.5$: $\min(1.5, 1.2) = 1.2$, and flat, no further
+# push. A bad word ($A = -1$) at $\rho = 0.5$: $\min(-0.5, -0.8) = -0.8$, flat as well. But a bad word at $\rho = 1.5$:
+# $\min(-1.5, -1.2) = -1.5$, and not flat: it went the wrong way and is pulled back. A good word at $\rho = 0.5$:
+# $\min(0.5, 0.8) = 0.5$, pulled back too. The loss is minus the mean of the four: $-(1.2 - 0.8 - 1.5 + 0.5)/4 = 0.15$.
 
 # %% tags=["experiment"]
 rl.plots.show(
@@ -571,9 +583,10 @@ rl.plots.show(
 #
 # `ppo_loss(new_log_probs, old_log_probs, advantages, clip) -> scalar tensor`
 #
-# The first three are floating-point tensors of one shape, any shape; `clip` is a number between 0 and 1. Return **minus the mean over all elements**
-# of the clipped objective, as a 0-dim tensor that can be differentiated. The advantages are used as they are, not normalised. The gradient goes
-# through `new_log_probs` **only**: should the other two require gradients, none may flow into them. Log-probabilities may be as low as -200.
+# The first three are floating-point tensors of one shape, any shape; `clip` is a number between 0 and 1. Return
+# **minus the mean over all elements** of the clipped objective, as a 0-dim tensor that can be differentiated. The
+# advantages are used as they are, not normalised. The gradient goes through `new_log_probs` **only**: should the other
+# two require gradients, none may flow into them. Log-probabilities may be as low as -200.
 #
 # **By hand.** Ratios `[1.5, 0.5, 1.5, 0.5]`, advantages `[1, -1, -1, 1]`, clip 0.2: the loss is 0.15.
 #
@@ -606,19 +619,22 @@ def ppo_loss(new_log_probs, old_log_probs, advantages, clip):
 check.ppo_loss(ppo_loss)
 
 # %% [markdown]
-# **What you just showed.** The `min` makes the objective a pessimist: it believes in a gain only inside the band, and in a loss always.
+# **What you just showed.** The `min` makes the objective a pessimist: it believes in a gain only inside the band, and
+# in a loss always.
 #
-# **The whole loop.** Write 256 answers. Each word pays its share of the KL penalty, and the last word earns the learnt reward. GAE turns this into
-# advantages. Then four clipped steps on the same batch, for policy and critic. Again 80 batches.
+# **The whole loop.** Write 256 answers. Each word pays its share of the KL penalty, and the last word earns the learnt
+# reward. GAE turns this into advantages. Then four clipped steps on the same batch, for policy and critic. Again 80
+# batches.
 
 # %%
 Code(inspect.getsource(rl.kl_shaped_rewards) + "\n\n" + inspect.getsource(rl.train_ppo), language="python")
 
 # %% [markdown]
-# **What does clipping buy?** We make it hard on purpose: 10 batches only, and 20 steps on each. Three seeds, with clip 0.2 and with no
-# clipping at all.
+# **What does clipping buy?** We make it hard on purpose: 10 batches only, and 20 steps on each. Three seeds, with clip
+# 0.2 and with no clipping at all.
 #
-# **Predict, then run.** Twenty steps in a row along a stale gradient: a little worse, much worse, or better, because more is learnt from each batch?
+# **Predict, then run.** Twenty steps in a row along a stale gradient: a little worse, much worse, or better, because
+# more is learnt from each batch?
 
 # %% tags=["experiment"]
 def many_passes(clip):
@@ -636,14 +652,14 @@ many_passes(clip=0.2)
 many_passes(clip=float("inf"))
 
 # %% [markdown]
-# **Ruin.** Without clipping, the first batches throw the policy far from everything it knew, to a handful of answers, and it does not come
-# back: it hardly writes anything else, so nothing else can be found to be better. With clipping the same 20 steps are safe, and 10 batches take
-# it most of the way.
+# **Ruin.** Without clipping, the first batches throw the policy far from everything it knew, to a handful of answers,
+# and it does not come back: it hardly writes anything else, so nothing else can be found to be better. With clipping
+# the same 20 steps are safe, and 10 batches take it most of the way.
 
 # %% [markdown]
 # ## 8. PPO against the exact optimum
 #
-# **Predict, then run.** Five seeds. The policy sees 20,480 answers, many of them several times, out of 262,144. How much of the way
+# **Predict, then run.** Five seeds. Each policy writes 20,480 answers; the language has 262,144. How much of the way
 # from $J(\pi_{\mathrm{ref}})$ to $J^*$ will it stand at? Put your number into the first line.
 
 # %% tags=["experiment"]
@@ -697,9 +713,10 @@ rl.plots.show(
 )
 
 # %% [markdown]
-# **The figure of this lesson.** The dash-dotted line is the most that any policy can reach. PPO gets to it, in every seed, and so does the gold
-# reward get to that of the best policy. REINFORCE with a baseline is close behind. What PPO buys is texts: it needs less than half as many to
-# reach 0.95 of the way, because it uses each batch four times. With a model that takes seconds for one answer, that is what counts.
+# **The figure of this lesson.** The dash-dotted line is the most that any policy can reach. PPO gets to it, in every
+# seed, and so does the gold reward get to that of the best policy. REINFORCE with a baseline is close behind. What PPO
+# buys is texts: it needs less than half as many to reach 0.95 of the way, because it uses each batch four times. With a
+# model that takes seconds for one answer, that is what counts.
 
 # %% [markdown]
 # ## 9. A bug that looks like success
@@ -713,6 +730,7 @@ for seed in range(2):
     policy, run = rl.train_ppo(world, rewards, config, rl_recipes.colleagues_rewards)
     her_policies.append(policy)
     her_runs.append(run)
+    print(f"seed {seed} is done", flush=True)
 compared = {"yours": runs["PPO"][:2], "your colleague's": her_runs}
 hers, yours = (np.mean([run.reward[-1] for run in some]) for some in (her_runs, runs["PPO"][:2]))
 rl.plots.show(
@@ -722,7 +740,8 @@ rl.plots.show(
 print(f"final learnt reward: yours {yours:.2f}, your colleague's {hers:.2f}")
 
 # %% [markdown]
-# The learnt reward is what both were after, and hers is far higher. Nothing crashed, the curve is smooth, and it holds for both seeds.
+# The learnt reward is what both were after, and hers is far higher. Nothing crashed, the curve is smooth, and it holds
+# for both seeds.
 #
 # **Predict, then run.** Before you congratulate her: which other curve would you ask for, and what do you expect it to show?
 
@@ -742,18 +761,21 @@ for answer in her_policies[0].sample(3, torch.Generator(device).manual_seed(SEED
     print("   ", world.text(answer))
 
 # %% [markdown]
-# Her KL shoots up at once and stays at the end of the scale. That is no policy that pays for its distance. It looks like one that is **paid** for it.
+# Her KL shoots up at once and stays at the end of the scale. That is no policy that pays for its distance. It looks
+# like one that is **paid** for it.
 #
 # <details><summary>What is wrong?</summary>The sign of the penalty. A word that the reference would hardly write should cost something; in her code it earns
-# something. The policy runs from the reference as fast as it can, into answers on which the reward model has never been trained. The learnt reward likes
-# it there. Compare her line with that of <code>kl_shaped_rewards</code> in section 7.</details>
+# something. The policy runs from the reference as fast as it can, into answers on which the reward model has never been
+# trained. The learnt reward likes it there. Compare her line with that of <code>kl_shaped_rewards</code> in section
+# 7.</details>
 
 # %%
 Code(inspect.getsource(rl_recipes.colleagues_rewards), language="python")
 
 # %% [markdown]
-# **What to remember.** A learnt reward that rises proves nothing: it is a training score. Watch the KL beside it. A KL penalty that works makes the KL level
-# off; one with the wrong sign, or a forgotten one, does not.
+# **What to remember.** A learnt reward that rises proves nothing: it is a training score. Watch the KL beside it. With
+# a penalty that works it levels off after a few nats. With the wrong sign, or no penalty at all, it climbs until there
+# is nowhere left to go.
 
 # %% [markdown]
 # ## 10. What did the policy learn to write?
@@ -773,7 +795,8 @@ show_answers("Before: the reference policy", world.sample_reference(6, torch.Gen
 show_answers("After: PPO", policies[0].sample(6, torch.Generator(device).manual_seed(SEED)))
 
 # %% [markdown]
-# It says what to do, and mostly in the right order. Six answers are an impression. In this world we can count instead: exact shares, over all answers.
+# It says what to do, and mostly in the right order. Six answers are an impression. In this world we can count instead:
+# exact shares, over all answers.
 
 # %% tags=["experiment"]
 with torch.no_grad():
@@ -792,15 +815,16 @@ before, after = (rl.correlation(log_probs, rewards, gold) for log_probs in (log_
 print(f"\ncorrelation of learnt and gold reward on what is written: before {before:.2f}, after {after:.2f}")
 
 # %% [markdown]
-# The hedging is much rarer, and most answers now have an update after a restart. That is what customers want. But the policy has also found something else:
-# it crowds its answers with restarts and updates, which nobody asked for. And the last line is a warning. The reward model was trained on answers like those before. On answers
-# like those after, its score tells less about what customers think.
+# The hedging is much rarer, and most answers now have an update after a restart. That is what customers want. But the
+# policy has also found something else: it crowds its answers with restarts and updates, which nobody asked for. And the
+# last line is a warning. The reward model was trained on answers like those before. On answers like those after, its
+# score tells less about what customers think.
 
 # %% [markdown]
 # ### Where gold and learnt reward part
 #
-# How far should one go? The price $\beta$ decides, and here we need no training to see what it does: the best policy for each $\beta$ is a formula, your
-# TODO 1. We let the price fall from 100 to 0.02, and follow both rewards.
+# How far should one go? The price $\beta$ decides, and here we need no training to see what it does: the best policy
+# for each $\beta$ is a formula, your TODO 1. We let the price fall from 100 to 0.02, and follow both rewards.
 #
 # **Predict, then run.** The learnt reward can only rise when the price falls. What will the gold reward do?
 
@@ -829,9 +853,10 @@ show_answers("The reward model's favourites", texts[rewards.argsort(descending=T
 show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 
 # %% [markdown]
-# The reward model has understood that restarting and updating are good, and that restarting comes first. It has never seen anybody object to a third restart in a row,
-# because the reference policy hardly ever writes that. So it concludes: the more, the better. A policy that pushes the score far enough finds
-# exactly this, and it is no bug of PPO: these are *exact* optima.
+# The reward model has understood that restarting and updating are good, and that restarting comes first. It has never
+# seen anybody object to a third restart in a row, because the reference policy hardly ever writes that. So it
+# concludes: the more, the better. A policy that pushes the score far enough finds exactly this, and it is no bug of
+# PPO: these are *exact* optima.
 #
 # This is Goodhart's law, and lesson 7 is about it. The KL penalty is what kept our PPO run on the good side of the peak.
 
@@ -852,8 +877,8 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # **Think about it.** Three questions, two points each, marked by hand. Two or three sentences each are enough.
 
 # %% [markdown] nbgrader={"grade_id": "ask_reflect_penalty", "locked": true}
-# **Question 1.** Why does RLHF subtract a KL penalty from the reward, instead of maximising the learnt reward alone? Say what the penalty protects
-# against, and what happens at the two extremes, $\beta$ very large and $\beta$ near 0.
+# **Question 1.** Why does RLHF subtract a KL penalty from the reward, instead of maximising the learnt reward alone?
+# Say what the penalty protects against, and what happens at the two extremes, $\beta$ very large and $\beta$ near 0.
 #
 # ### BEGIN MARK SCHEME
 # 2 points, one for each of:
@@ -864,12 +889,13 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # ### END MARK SCHEME
 
 # %% [markdown] nbgrader={"grade_id": "reflect_penalty", "grade": true, "solution": true, "points": 2}
-# The reward model is only right on texts like those it was trained on. The penalty keeps the policy close to them, so that it can't exploit the model's
-# mistakes. With a very large beta the policy stays the reference; with beta near 0 it writes only the answer with the highest learnt reward, which people may hate.
+# The reward model is only right on texts like those it was trained on. The penalty keeps the policy close to them, so
+# that it can't exploit the model's mistakes. With a very large beta the policy stays the reference; with beta near 0 it
+# writes only the answer with the highest learnt reward, which people may hate.
 
 # %% [markdown] nbgrader={"grade_id": "ask_reflect_baseline", "locked": true}
-# **Question 2.** The baseline changes nothing about the mean of the gradient. Why does it help, and why must the baseline of an answer not depend on that
-# answer?
+# **Question 2.** The baseline changes nothing about the mean of the gradient. Why does it help, and why must the
+# baseline of an answer not depend on that answer?
 #
 # ### BEGIN MARK SCHEME
 # 2 points, one for each of:
@@ -880,17 +906,17 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # ### END MARK SCHEME
 
 # %% [markdown] nbgrader={"grade_id": "reflect_baseline", "grade": true, "solution": true, "points": 2}
-# Without a baseline a large common part of the rewards pushes every text, and only the small differences carry information; subtracting it lowers the
-# variance. The mean stays the same because b times the mean of grad log pi is 0, and that needs a b which is the same whatever the answer. If b were the answer's own
-# reward, nothing would be learnt.
+# Without a baseline a large common part of the rewards pushes every text, and only the small differences carry
+# information; subtracting it lowers the variance. The mean stays the same because b times the mean of grad log pi is 0,
+# and that needs a b which is the same whatever the answer. If b were the answer's own reward, nothing would be learnt.
 
 # %% [markdown] nbgrader={"grade_id": "ask_reflect_curves", "locked": true}
-# **Question 3.** A training run reports a learnt reward that rises steadily to a record. Name two further things that you would look at before you believe that
-# the policy got better, and say for each what would make you suspicious.
+# **Question 3.** A training run reports a learnt reward that rises steadily to a record. Name two further things that
+# you would look at before you believe that the policy got better, and say for each what would make you suspicious.
 #
 # ### BEGIN MARK SCHEME
 # 2 points, one for each thing with its sign of trouble. For example:
-# - the KL to the reference: it keeps rising, or jumps, in place of levelling off (wrong sign, missing penalty);
+# - the KL to the reference: it keeps rising, or jumps far up, in place of levelling off after a few nats (wrong sign, missing penalty);
 # - samples: repeated, short or identical texts;
 # - people's judgement (gold) on new samples, or a second reward model trained on other pairs: it does not rise with the learnt reward;
 # - the entropy of the policy: falls to 0.
@@ -898,8 +924,9 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # ### END MARK SCHEME
 
 # %% [markdown] nbgrader={"grade_id": "reflect_curves", "grade": true, "solution": true, "points": 2}
-# The KL to the reference: if it shoots up in place of levelling off, the penalty is missing or has the wrong sign. And samples, judged by people: if they all look
-# alike, or people like them less while the score rises, the policy exploits the reward model.
+# The KL to the reference: if it shoots up in place of levelling off early, the penalty is missing or has the wrong
+# sign. And samples, judged by people: if they all look alike, or people like them less while the score rises, the
+# policy exploits the reward model.
 
 # %% [markdown]
 # **Common mistakes**
@@ -923,4 +950,5 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # - L. Ouyang et al., Training language models to follow instructions with human feedback (2022): PPO with a KL penalty per token, as in section 7.
 # - E. J. Hu et al., LoRA (2021): adapters that start at zero.
 #
-# **Next lesson.** Lesson 7 goes over the peak of section 10 on purpose: how does the gap between learnt and gold reward grow, can one see it coming, and what helps?
+# **Next lesson.** Lesson 7 goes over the peak of section 10 on purpose: how does the gap between learnt and gold reward
+# grow, can one see it coming, and what helps?

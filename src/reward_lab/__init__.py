@@ -1,6 +1,6 @@
 """reward-lab: what the lessons on reward modelling import."""
 
-from . import noise_recipes, plots, plots_noise, plots_statistics, recipes
+from . import noise_recipes, plots, plots_noise, plots_rl, plots_statistics, recipes, rl_recipes
 from .bradley_terry import (
     bt_covariance,
     bt_information,
@@ -20,7 +20,10 @@ from .metrics import held_out_report, preference_accuracy, score_in_batches
 from .noise import Comparisons, Limits, PreferenceWorld, expected_scores, limits, noisy_labels
 from .order_effect import bt_deviance, bt_order_effect, bt_order_standard_errors
 from .plackett_luce import draw_rankings, pairs_of_rankings, plackett_luce_mle, plackett_luce_nll
+from .policy import Policy, ValueModel
+from .ppo import gae, kl_estimators, kl_optimal_policy, policy_gradient_loss, ppo_loss
 from .reward_model import RewardModel
+from .rl_trainer import RLConfig, RLHistory, kl_shaped_rewards, train_ppo, train_reinforce
 from .ties import (
     Games,
     davidson_log_probabilities,
@@ -33,17 +36,31 @@ from .ties import (
 )
 from .trainer import History, TrainConfig, train_reward_model, training_step
 from .win_graph import reachable
+from .worlds import (
+    World,
+    correlation,
+    expectation,
+    help_desk,
+    kl_divergence,
+    optimal_value,
+    regularised_value,
+)
 
 __all__ = [
     "Comparisons",
     "Games",
     "History",
     "Limits",
+    "Policy",
     "PreferenceWorld",
+    "RLConfig",
+    "RLHistory",
     "RewardModel",
     "SimpleTextEncoder",
     "SyntheticPreferenceDataset",
     "TrainConfig",
+    "ValueModel",
+    "World",
     "bradley_terry_loss",
     "bt_covariance",
     "bt_deviance",
@@ -55,10 +72,12 @@ __all__ = [
     "bt_order_standard_errors",
     "bt_standard_errors",
     "calibration",
+    "correlation",
     "davidson_log_probabilities",
     "davidson_nll",
     "draw_pairs",
     "draw_rankings",
+    "expectation",
     "expected_ece",
     "expected_scores",
     "fit_bradley_terry",
@@ -67,27 +86,41 @@ __all__ = [
     "fit_rao_kupper",
     "fit_temperature",
     "flip_corrected_loss",
+    "gae",
     "held_out_report",
+    "help_desk",
+    "kl_divergence",
+    "kl_estimators",
+    "kl_optimal_policy",
+    "kl_shaped_rewards",
     "limits",
     "linear_reward",
     "load_baseball",
     "load_puddings",
     "noise_recipes",
     "noisy_labels",
+    "optimal_value",
     "pairs_of_rankings",
     "plackett_luce_mle",
     "plackett_luce_nll",
     "plots",
     "plots_noise",
+    "plots_rl",
     "plots_statistics",
+    "policy_gradient_loss",
+    "ppo_loss",
     "preference_accuracy",
     "rao_kupper_log_probabilities",
     "reachable",
     "recipes",
+    "regularised_value",
+    "rl_recipes",
     "score_in_batches",
     "simulate_wins",
     "smoothed_bt_loss",
     "token_frequencies",
+    "train_ppo",
+    "train_reinforce",
     "train_reward_model",
     "training_step",
     "true_quality",

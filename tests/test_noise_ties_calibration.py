@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 
+import choix
 import numpy as np
 import pytest
 import torch
@@ -394,3 +395,20 @@ def test_the_new_modules_import_no_more_than_torch_numpy_and_matplotlib():
     code = "import sys, reward_lab; print([m for m in ('scipy', 'sklearn', 'torchmetrics', 'IPython') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_dropped_and_halved_ties_are_a_bradley_terry_fit_of_what_is_left():
+    games = rl.load_puddings()
+    wins = torch.zeros(6, 6, dtype=torch.float64)
+    ties = torch.zeros_like(wins)
+    for first, second, outcome in zip(*(part.tolist() for part in games), strict=True):
+        if outcome == 2:
+            ties[first, second] += 1
+        else:
+            winner, loser = (first, second) if outcome == 0 else (second, first)
+            wins[winner, loser] += 1
+    for share in (0.0, 0.5):
+        expected = choix.ilsr_pairwise_dense((wins + share * (ties + ties.T)).numpy())
+        torch.testing.assert_close(
+            rl.fit_bradley_terry(games, share), torch.tensor(expected - expected.mean()), atol=1e-5, rtol=0
+        )

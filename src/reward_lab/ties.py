@@ -147,7 +147,7 @@ def fit_bradley_terry(games: Games, tie_share: float) -> Tensor:
     first, second, outcome = games
     items = int(torch.maximum(first, second).max()) + 1
     wins = torch.zeros(items, items, dtype=torch.float64, device=first.device)
-    shared = tie_share * (outcome == TIE)
+    shared = tie_share * (outcome == TIE).double()
     wins.index_put_((first, second), (outcome == FIRST_WINS) + shared, accumulate=True)
     wins.index_put_((second, first), (outcome == SECOND_WINS) + shared, accumulate=True)
     return bt_mle(wins)

@@ -54,7 +54,7 @@ print(f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, on {where}
 SEED = 42
 random.seed(SEED)
 np.random.seed(SEED)
-torch.manual_seed(SEED)
+_ = torch.manual_seed(SEED)
 
 # %% [markdown]
 # ## 1. Why does this matter?
@@ -774,7 +774,7 @@ def train(model, steps=500):
     return model(every_team).detach().cpu().double()
 
 
-torch.manual_seed(SEED)
+_ = torch.manual_seed(SEED)
 models = {
     "embedding": TableOfRewards().to(device),
     "reward model": rl.RewardModel(vocab_size=7, embed_dim=8, hidden_dim=16).to(device),

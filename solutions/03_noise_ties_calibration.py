@@ -56,7 +56,7 @@ print(f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, on {where}
 SEED = 42
 random.seed(SEED)
 np.random.seed(SEED)
-torch.manual_seed(SEED)
+_ = torch.manual_seed(SEED)
 
 # %% [markdown]
 # ## 1. Why does this matter?

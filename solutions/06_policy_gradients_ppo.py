@@ -53,7 +53,7 @@ print(f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, on {where}
 SEED = 0
 random.seed(SEED)
 np.random.seed(SEED)
-torch.manual_seed(SEED)
+_ = torch.manual_seed(SEED)
 
 # %% [markdown]
 # ## 1. A language that can be counted
@@ -304,7 +304,7 @@ check.policy_gradient_loss(policy_gradient_loss)
 
 # %% tags=["experiment"]
 offsets = (0.0, 2.0, 5.0, 10.0)
-torch.manual_seed(SEED)
+_ = torch.manual_seed(SEED)
 untrained = rl.Policy(world).to(device)
 noise = {"no baseline": [], "baseline: mean of the others": []}
 for offset in offsets:

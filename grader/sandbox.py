@@ -112,6 +112,10 @@ class Sandbox:
         """Kill the session. Returns why the keeper had ended it before, or None."""
         return self._ask({"op": "end"})["reason"]
 
+    def session_is_over(self) -> bool:
+        """Whether the keeper ended the session for what its processes hold together; it looks at once."""
+        return self._ask({"op": "watch"})["ended"]
+
     def session_threads(self) -> int:
         """How many threads the session's first process has."""
         return self._ask({"op": "threads"})["threads"]

@@ -114,12 +114,14 @@ class _Grading:
             self._share_time(len(self.checks) - number)
             subjects = _Subjects(self, check)
             results[check.id] = self.exercises[check.id].run(subjects, self.settings.seed)
+            self._leave(check)
         self._end_session()
         reports = {}
         for number, check in enumerate(self.checks):
             self._share_time(len(self.checks) - number)
             subjects = _Subjects(self, check)
             reports[check.id] = self.exercises[check.id].explained(results[check.id], subjects)
+            self._leave(check)
         self._end_session()
         verdict = Verdict(file="", lesson=self.submission.lesson, status="graded", notes=self.notes)
         for check in self.checks:
@@ -207,6 +209,14 @@ class _Grading:
         if check.id not in self.copies:
             self.copies[check.id] = self._run_all_cells(record=False, until=check)
         return self.copies[check.id]
+
+    def _leave(self, check: NotebookNode) -> None:
+        """Let the check's process go. What it left behind, a bomb's threads perhaps, must not fall on the next check."""
+        channel = self.copies.pop(check.id, None)
+        if channel:
+            channel.close()
+        if self.session and self.sandbox.session_is_over():
+            self._end_session()
 
     def ask_about(self, check: NotebookNode, request: dict) -> object:
         """Send a request to the check's process; on trouble, end the whole session and raise what happened.

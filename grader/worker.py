@@ -125,6 +125,10 @@ class Keeper:
                 self.control.send({"started": True})
             elif message["op"] == "threads":
                 self.control.send({"threads": self._threads()})
+            elif message["op"] == "watch":
+                if self.session and not self.reason:
+                    self._watch()
+                self.control.send({"ended": self.reason is not None})
             elif message["op"] == "end":
                 self._end()
                 self.control.send({"reason": self.reason})

@@ -9,6 +9,7 @@ import re
 import sys
 import traceback
 import warnings
+from builtins import isinstance, len, list, tuple, type, zip  # noqa: UP029  (a student's code may replace them)
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol

@@ -5,6 +5,7 @@ name of its type, so that no object a student made is ever asked to compare, pri
 inside a check. An `__eq__` that always agrees is thus never called.
 """
 
+from builtins import all, dict, isinstance, len, list, tuple, type  # noqa: UP029  (a student's code may replace them)
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 

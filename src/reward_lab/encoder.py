@@ -14,10 +14,19 @@ class SimpleTextEncoder(nn.Module):
         hidden_dim: length of the vector that comes out.
         embedding_std: standard deviation of the initial embeddings, which are drawn from a normal
             distribution around 0. The default, 1.0, is PyTorch's own.
+        padding_id: a token id that fills up shorter texts of a batch and counts for nothing; None if there is none.
     """
 
-    def __init__(self, vocab_size: int, embed_dim: int, hidden_dim: int, embedding_std: float = 1.0):
+    def __init__(
+        self,
+        vocab_size: int,
+        embed_dim: int,
+        hidden_dim: int,
+        embedding_std: float = 1.0,
+        padding_id: int | None = None,
+    ):
         super().__init__()
+        self.padding_id = padding_id
         self.embedding = nn.Embedding(vocab_size, embed_dim)
         self.layers = nn.Sequential(
             nn.Linear(embed_dim, hidden_dim),
@@ -34,12 +43,14 @@ class SimpleTextEncoder(nn.Module):
         """Encode a batch of texts.
 
         Args:
-            token_ids: (batch, seq_len) int64.
+            token_ids: (batch, seq_len) int64 or int32.
 
         Returns:
-            (batch, hidden_dim), in the parameters' dtype.
+            (batch, hidden_dim), in the parameters' dtype. A text of padding alone has the average 0.
         """
         # embedding_bag is self.embedding(token_ids).mean(dim=1) in one step. It never builds the
         # (batch, seq_len, embed_dim) tensor in between, which is most of the time of a large batch.
-        pooled = F.embedding_bag(token_ids, self.embedding.weight, mode="mean")  # (batch, embed_dim)
+        pooled = F.embedding_bag(
+            token_ids, self.embedding.weight, mode="mean", padding_idx=self.padding_id
+        )  # (batch, embed_dim)
         return self.layers(pooled)  # (batch, hidden_dim)

@@ -1,8 +1,9 @@
 """Pairs of texts as token ids, on disk: training reads batches of a file that need not fit into memory."""
 
-import itertools
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from torch import Tensor
 from .preferences import Preference, Preferences, join_prompt
 from .tokenizer import PADDING_ID, UNKNOWN_ID, WordTokenizer
 
-CHUNK = 1024
-"""Pairs that are tokenised at a time."""
+CHUNK_PAIRS, CHUNK_LETTERS = 1024, 1_000_000
+"""Pairs that are tokenised at a time: so many, or fewer if their texts are long."""
 MEASURED = 10_000
 """Pairs at most on which training is measured after each epoch."""
 
@@ -105,10 +106,9 @@ def encode_pairs(
     # The file stays open as long as the memory map does.
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
     lengths, margins, encoded = [], [], Encoded()
-    pairs = iter(preferences)
-    while chunk := list(itertools.islice(pairs, CHUNK)):
+    for chunk in _chunks(preferences):
         ids, truncated = tokenizer.encode(_texts(chunk))
-        flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int32)
+        flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32)
         flat.tofile(file)
         lengths.append(np.fromiter(map(len, ids), dtype=np.int64, count=len(ids)))
         margins.append(np.array([pair.margin for pair in chunk], dtype=np.float32))
@@ -127,6 +127,18 @@ def encode_pairs(
     margin = np.concatenate(margins)
     store = TokenPairs(tokens, offsets, margin if margin.any() else None, np.arange(encoded.texts // 2))
     return store, encoded
+
+
+def _chunks(preferences: Preferences) -> Iterator[list[Preference]]:
+    chunk, letters = [], 0
+    for pair in preferences:
+        chunk.append(pair)
+        letters += 2 * len(pair.prompt) + len(pair.preferred) + len(pair.rejected)
+        if len(chunk) == CHUNK_PAIRS or letters > CHUNK_LETTERS:
+            yield chunk
+            chunk, letters = [], 0
+    if chunk:
+        yield chunk
 
 
 def _texts(chunk: list[Preference]) -> list[str]:

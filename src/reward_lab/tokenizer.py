@@ -113,7 +113,7 @@ class _Known(dict):
     """Chunk of text between spaces -> its token ids. Chunks repeat, so each goes through the library once.
 
     The library splits at every space, and looks at nothing beyond it, so that the tokens of a text are those of
-    its chunks, one after the other.
+    its chunks, one after the other. (Python counts some control characters as spaces that the library drops.)
     """
 
     def __init__(self, backend):

@@ -74,7 +74,8 @@ def test_conversations_that_say_the_same_to_the_end_are_identical_pairs(tmp_path
 
 
 ODD = [
-    "🙂👩‍👩‍👧 ok", "שלום עולם", "مرحبا", "", "line\nbreak\u2028and more", "\ttab\u0000nul", "e\u0301 é", "中文字", "\ufeffbom"
+    "🙂👩‍👩‍👧 ok", "שלום עולם", "مرحبا", "", "line\nbreak\u2028and more", "\ttab\u0000nul", "e\u0301 é", "中文字",
+    "\ufeffbom",
 ]  # fmt: skip
 
 
@@ -219,7 +220,9 @@ def test_letters_that_spell_a_special_token_are_no_special_token():
     assert PADDING_ID not in ids and UNKNOWN_ID not in ids and len(ids) == 6
 
 
-@pytest.mark.parametrize("text", [*ODD, "a b\u00a0c\u2003d", "x" * 1000, "ΣΟΦΟΣ Σ", "don't-stop!!! 3.14", "日本語テキスト"])
+@pytest.mark.parametrize(
+    "text", [*ODD, "a b\u00a0c\u2003d", "x" * 1000, "ΣΟΦΟΣ Σ", "don't-stop!!! 3.14", "日本語テキスト"]
+)
 def test_the_chunks_of_a_text_have_the_tokens_that_the_library_gives_the_whole(text):
     import tokenizers
 

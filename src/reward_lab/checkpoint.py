@@ -8,7 +8,7 @@ import torch
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that at every moment, a power cut included, there is the old one or the new one, whole."""
+    """Write a file so that whenever the program dies there is the old one or the new one, whole."""
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as file:
         file.write(data)

@@ -50,7 +50,11 @@ class SimpleTextEncoder(nn.Module):
         """
         # embedding_bag is self.embedding(token_ids).mean(dim=1) in one step. It never builds the
         # (batch, seq_len, embed_dim) tensor in between, which is most of the time of a large batch.
-        pooled = F.embedding_bag(
-            token_ids, self.embedding.weight, mode="mean", padding_idx=self.padding_id
-        )  # (batch, embed_dim)
+        weight = self.embedding.weight
+        if self.padding_id is None:
+            pooled = F.embedding_bag(token_ids, weight, mode="mean")  # (batch, embed_dim)
+        else:
+            words = token_ids != self.padding_id  # (batch, seq_len)
+            share = (words / words.sum(dim=1, keepdim=True).clamp(min=1)).to(weight.dtype)
+            pooled = F.embedding_bag(token_ids, weight, mode="sum", per_sample_weights=share)
         return self.layers(pooled)  # (batch, hidden_dim)

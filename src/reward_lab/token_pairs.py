@@ -107,7 +107,8 @@ def encode_pairs(
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
     lengths, margins, encoded = [], [], Encoded()
     for chunk in _chunks(preferences):
-        ids, truncated = tokenizer.encode(_texts(chunk))
+        texts = [join_prompt(pair.prompt, side) for pair in chunk for side in (pair.preferred, pair.rejected)]
+        ids, truncated = tokenizer.encode(texts)
         flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32)
         flat.tofile(file)
         lengths.append(np.fromiter(map(len, ids), dtype=np.int64, count=len(ids)))
@@ -139,11 +140,3 @@ def _chunks(preferences: Preferences) -> Iterator[list[Preference]]:
             chunk, letters = [], 0
     if chunk:
         yield chunk
-
-
-def _texts(chunk: list[Preference]) -> list[str]:
-    return [
-        join_prompt(pair.prompt, completion)
-        for pair in chunk
-        for completion in (pair.preferred, pair.rejected)
-    ]

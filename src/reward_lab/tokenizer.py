@@ -74,9 +74,12 @@ class WordTokenizer:
 
     def encode(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
         """Token ids of each text, from 0 to max_length of them, and for each whether it was truncated."""
-        known, most = self._known, self.max_length
-        whole = [list(chain.from_iterable([known[chunk] for chunk in text.split()])) for text in texts]
-        return [ids[-most:] for ids in whole], [len(ids) > most for ids in whole]
+        token_ids = self._known.__getitem__
+        ids = [list(chain.from_iterable(map(token_ids, text.split()))) for text in texts]
+        truncated = [len(row) > self.max_length for row in ids]
+        if any(truncated):
+            ids = [row[-self.max_length :] for row in ids]
+        return ids, truncated
 
     def words(self, text: str) -> list[str]:
         """The tokens of one text, in words; what the vocabulary lacks shows as [UNK]."""

@@ -33,7 +33,9 @@ if importlib.util.find_spec("reward_lab") is None:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", package], check=True)
 
 import inspect
+import os
 import random
+import tempfile
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,7 +57,7 @@ print(f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, on {where}
 SEED = 42
 random.seed(SEED)
 np.random.seed(SEED)
-torch.manual_seed(SEED)
+_ = torch.manual_seed(SEED)
 
 # %% [markdown]
 # ## 1. Why does this matter?
@@ -114,7 +116,7 @@ for pair in preference_data:
 # wrote that rule down. A reward model has to find it from the choices alone.
 #
 # Outside this series the two texts are often called `chosen` and `rejected` (in TRL, OpenRLHF and
-# RewardBench files); here they are `preferred` and `rejected`, and mean the same.
+# RewardBench files); here they are `preferred` and `rejected`, and mean the same. `load_preferences` in section 9 takes both.
 
 # %% [markdown]
 # ## 3. The mathematics
@@ -731,7 +733,7 @@ order = torch.randperm(len(judgements[0]), generator=torch.Generator().manual_se
 first_half = tuple(part[order[:2000]].to(device) for part in judgements)
 second_half = tuple(part[order[2000:]].to(device) for part in judgements)
 
-torch.manual_seed(SEED)
+_ = torch.manual_seed(SEED)
 model = rl.RewardModel(vocab_size=1000, embed_dim=64, hidden_dim=128)
 rl.train_reward_model(model, first_half, second_half, rl.TrainConfig(log_every=10), device)
 
@@ -749,12 +751,78 @@ for name, rows in (("seen in training", seen), ("really new", ~seen)):
     print(f"accuracy on pairs {name}: {rl.preference_accuracy(*scores):.3f}")
 
 # %% [markdown]
-# ## 9. Reflection and next steps
+# ## 9. The same on real words
+#
+# So far a text was a list of numbers. The promise was a model that scores any text, so we turn to words. Two things are new.
+# - **A tokenizer** gives every word a number. It is made from the training texts. A word that it never saw becomes `[UNK]`, one token
+#   for all unknown words. In this file every word occurs more than once, so `[UNK]` is never trained, and counts for almost nothing.
+# - **Prompt and completion become one text**, joined by a line break. The model scores the whole of it.
+#
+# The package comes with 400 pairs, made by a program (`reward_lab/examples/plain_words.py`) whose rule is known: of two
+# explanations, the one with the smaller share of jargon words is preferred. So the best possible accuracy is again 1.0. For a file of
+# your own, put its path in place of `rl.EXAMPLE_PREFERENCES`: one JSON object a line, with `prompt`, `chosen` and `rejected`.
+#
+# Five lines: read, train, save, load, score. Training starts small, has weight decay, holds a tenth of the prompts out, and keeps the
+# weights of the lowest held-out loss: what section 8 taught.
+
+# %% tags=["experiment"]
+folder = tempfile.mkdtemp()  # with files that you want to keep, a folder of your own
+
+preferences = rl.load_preferences(rl.EXAMPLE_PREFERENCES)
+run = rl.train_on_preferences(preferences, config=rl.TextConfig(seed=SEED, log_every=5), device=device)
+run.model.save_pretrained(folder)
+model = rl.RewardModel.from_pretrained(folder, device)
+scores = rl.score_texts(model, ["Water that falls from clouds.", "Stochastic precipitation dynamics."], prompt="What is rain?")
+
+print("\nfiles:", *sorted(os.listdir(folder)))
+for score in scores:
+    print(f"reward {score.reward:+.2f}  {score.completion}")
+print("\n                      this model   guessing   best possible")
+for name, title in (("train", "training"), ("held_out", "held-out")):
+    print(f"{title} accuracy       {run.metrics[name]['accuracy']:.3f}        0.500         1.000")
+
+# %% [markdown]
+# **Predict, then run.** Now the six texts of section 2. None of them is in the training file. Will the model rank all three pairs
+# rightly? And what will it make of a "text" that only strings everyday words together?
+
+# %% tags=["experiment"]
+for pair in preference_data:
+    print(pair["prompt"])
+    for score in rl.rank_texts(model, [pair["preferred"], pair["rejected"]], pair["prompt"]):
+        label = "preferred" if score.completion == pair["preferred"] else "rejected"
+        print(f"  reward {score.reward:+6.2f}  {label:9}  {score.unknown} of {score.tokens} tokens unknown")
+
+nonsense = rl.score_texts(model, ["like like a dog a dog guitar telephone like like"], preference_data[0]["prompt"])[0]
+print(f"\nreward {nonsense.reward:+6.2f}  nonsense   {nonsense.completion}")
+
+# %% [markdown]
+# All three pairs come out right, each by more than 2. The nonsense beats them all.
+#
+# The model has learnt which *words* go with winning, because no more was needed. Training and held-out accuracy don't
+# show it: the held-out pairs come from the same program, and none of them is nonsense. A language model that is trained towards this reward would
+# soon write "like like a dog". This is **reward hacking**, and later lessons are about it.
+#
+# **Your turn.** Write a text, run the cell, and try to find a good explanation that scores badly.
+
+# %% tags=["experiment"]
+my_prompt = "Explain machine learning simply."
+my_text = "Gradient-based optimization is like rolling a ball down a hill."
+
+mine = rl.score_texts(model, [my_text], my_prompt)[0]
+print(f"reward {mine.reward:+.2f}, {mine.unknown} of {mine.tokens} tokens unknown")
+print("as the model reads it:", *model.tokenizer.words(my_text))
+
+# %% [markdown]
+# Without a notebook: `python -m reward_lab.train --train-file prefs.jsonl --output-dir out`, then `python -m reward_lab.score --model out`.
+
+# %% [markdown]
+# ## 10. Reflection and next steps
 #
 # **What we built**
 # - a reward model that learns from comparisons, with the Bradley-Terry loss;
 # - a world with a known rule, so that every result stands beside the best possible one;
-# - a report that shows training and held-out accuracy side by side.
+# - a report that shows training and held-out accuracy side by side;
+# - a model of real texts, saved, loaded, and scoring what you type.
 #
 # **What to remember**
 # 1. Reward models learn from comparisons. Only differences between rewards mean anything.

@@ -22,8 +22,11 @@ from .order_effect import bt_deviance, bt_order_effect, bt_order_standard_errors
 from .plackett_luce import draw_rankings, pairs_of_rankings, plackett_luce_mle, plackett_luce_nll
 from .policy import Policy, ValueModel
 from .ppo import gae, kl_estimators, kl_optimal_policy, policy_gradient_loss, ppo_loss
+from .preferences import EXAMPLE_PREFERENCES, Preference, Preferences, load_preferences
 from .reward_model import RewardModel
 from .rl_trainer import RLConfig, RLHistory, kl_shaped_rewards, train_ppo, train_reinforce
+from .scoring import Score, rank_texts, score_texts
+from .text_training import TextConfig, TextRun, train_on_preferences
 from .ties import (
     Games,
     davidson_log_probabilities,
@@ -34,6 +37,7 @@ from .ties import (
     load_puddings,
     rao_kupper_log_probabilities,
 )
+from .tokenizer import WordTokenizer
 from .trainer import History, TrainConfig, train_reward_model, training_step
 from .win_graph import reachable
 from .worlds import (
@@ -48,18 +52,25 @@ from .worlds import (
 
 __all__ = [
     "Comparisons",
+    "EXAMPLE_PREFERENCES",
     "Games",
     "History",
     "Limits",
     "Policy",
+    "Preference",
     "PreferenceWorld",
+    "Preferences",
     "RLConfig",
     "RLHistory",
     "RewardModel",
+    "Score",
     "SimpleTextEncoder",
     "SyntheticPreferenceDataset",
+    "TextConfig",
+    "TextRun",
     "TrainConfig",
     "ValueModel",
+    "WordTokenizer",
     "World",
     "bradley_terry_loss",
     "bt_covariance",
@@ -96,6 +107,7 @@ __all__ = [
     "limits",
     "linear_reward",
     "load_baseball",
+    "load_preferences",
     "load_puddings",
     "noise_recipes",
     "noisy_labels",
@@ -110,15 +122,18 @@ __all__ = [
     "policy_gradient_loss",
     "ppo_loss",
     "preference_accuracy",
+    "rank_texts",
     "rao_kupper_log_probabilities",
     "reachable",
     "recipes",
     "regularised_value",
     "rl_recipes",
     "score_in_batches",
+    "score_texts",
     "simulate_wins",
     "smoothed_bt_loss",
     "token_frequencies",
+    "train_on_preferences",
     "train_ppo",
     "train_reinforce",
     "train_reward_model",

@@ -14,10 +14,19 @@ class SimpleTextEncoder(nn.Module):
         hidden_dim: length of the vector that comes out.
         embedding_std: standard deviation of the initial embeddings, which are drawn from a normal
             distribution around 0. The default, 1.0, is PyTorch's own.
+        padding_id: a token id that fills up shorter texts of a batch and counts for nothing; None if there is none.
     """
 
-    def __init__(self, vocab_size: int, embed_dim: int, hidden_dim: int, embedding_std: float = 1.0):
+    def __init__(
+        self,
+        vocab_size: int,
+        embed_dim: int,
+        hidden_dim: int,
+        embedding_std: float = 1.0,
+        padding_id: int | None = None,
+    ):
         super().__init__()
+        self.padding_id = padding_id
         self.embedding = nn.Embedding(vocab_size, embed_dim)
         self.layers = nn.Sequential(
             nn.Linear(embed_dim, hidden_dim),
@@ -34,12 +43,18 @@ class SimpleTextEncoder(nn.Module):
         """Encode a batch of texts.
 
         Args:
-            token_ids: (batch, seq_len) int64.
+            token_ids: (batch, seq_len) int64 or int32.
 
         Returns:
-            (batch, hidden_dim), in the parameters' dtype.
+            (batch, hidden_dim), in the parameters' dtype. A text of padding alone has the average 0.
         """
         # embedding_bag is self.embedding(token_ids).mean(dim=1) in one step. It never builds the
         # (batch, seq_len, embed_dim) tensor in between, which is most of the time of a large batch.
-        pooled = F.embedding_bag(token_ids, self.embedding.weight, mode="mean")  # (batch, embed_dim)
+        weight = self.embedding.weight
+        if self.padding_id is None:
+            pooled = F.embedding_bag(token_ids, weight, mode="mean")  # (batch, embed_dim)
+        else:
+            words = token_ids != self.padding_id  # (batch, seq_len)
+            share = (words / words.sum(dim=1, keepdim=True).clamp(min=1)).to(weight.dtype)
+            pooled = F.embedding_bag(token_ids, weight, mode="sum", per_sample_weights=share)
         return self.layers(pooled)  # (batch, hidden_dim)

@@ -56,8 +56,15 @@ def plot_bradley_terry(differences: Sequence[float] = (2.0, -2.0)) -> Figure:
     return figure
 
 
-def plot_history(history: History, title: str, held_out: bool = True) -> Figure:
-    """Loss and accuracy per epoch, on training and, if asked for, held-out pairs, beside chance and limit."""
+def plot_history(history: History, title: str, held_out: bool = True, limit: float | None = 1.0) -> Figure:
+    """Loss and accuracy per epoch, on training and, if asked for, held-out pairs, beside chance and limit.
+
+    Args:
+        history: of a run.
+        title: the finding.
+        held_out: show held-out pairs too.
+        limit: the best possible accuracy; None where nobody knows it.
+    """
     figure, (left, right) = _panels(2)
     epochs = np.arange(1, len(history.train_loss) + 1)
     for axis, name in ((left, "loss"), (right, "accuracy")):
@@ -75,7 +82,8 @@ def plot_history(history: History, title: str, held_out: bool = True) -> Figure:
     left.axhline(CHANCE_LOSS, color=GREY, linestyle=":", label=f"guessing (ln 2 = {CHANCE_LOSS:.3f})")
     left.set(ylabel="Bradley-Terry loss (nats)", ylim=(0, None))
     right.axhline(0.5, color=GREY, linestyle=":", label="guessing")
-    right.axhline(1.0, color=GREEN, linestyle="-.", label="best possible")
+    if limit is not None:
+        right.axhline(limit, color=GREEN, linestyle="-.", label="best possible")
     right.set(ylabel="preference accuracy", ylim=(0.2, 1.05))
     for axis in (left, right):
         axis.legend(fontsize=8, loc="best" if axis is left else "lower right")

@@ -1,14 +1,18 @@
 """Train a reward model: one plain loop that returns its history."""
 
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .checkpoint import Checkpoint
 from .data import SyntheticPreferenceDataset
 from .losses import bradley_terry_loss
 from .metrics import Pairs, preference_accuracy, score_in_batches
+from .token_pairs import Batch, TokenPairs
 
 
 @dataclass
@@ -27,11 +31,16 @@ class TrainConfig:
     """Fixes the order of the batches. The initial weights are the caller's."""
     log_every: int = 5
     """Print a progress line every so many epochs; 0 prints nothing."""
+    patience: int | None = None
+    """Stop once the held-out loss has not fallen for so many epochs, and go back to the weights at its lowest."""
+    progress_bar: bool = False
+    """Show a bar within each epoch, if stderr is a terminal."""
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"TrainConfig: {name} must be at least 1, got {getattr(self, name)}")
+        for name in ("epochs", "batch_size", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"TrainConfig: {name} must be at least 1, got {value}")
 
 
 @dataclass
@@ -51,6 +60,16 @@ class History:
     seconds: float = 0.0
     """Wall time of the whole run, evaluation included."""
 
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, counted from 1, after which the held-out loss was lowest (a NaN counts as high)."""
+        return int(np.argmin(np.nan_to_num(self.held_out_loss, nan=np.inf))) + 1
+
+    @property
+    def epochs_since_best(self) -> int:
+        """How many epochs came after the best one; 0 before the first."""
+        return len(self.held_out_loss) - self.best_epoch if self.held_out_loss else 0
+
 
 def training_step(
     model: nn.Module, optimizer: torch.optim.Optimizer, preferred: Tensor, rejected: Tensor
@@ -69,23 +88,37 @@ def training_step(
     return _step(model, optimizer, preferred, rejected).item()
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, preferred: Tensor, rejected: Tensor) -> Tensor:
+def _step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    preferred: Tensor,
+    rejected: Tensor,
+    margins: Tensor | None = None,
+) -> Tensor:
     """training_step without the .item(), which would make a GPU wait at every step."""
     # One forward pass for both halves costs about half of two.
     rewards = model(torch.cat([preferred, rejected]))  # (2 * batch,)
-    loss = bradley_terry_loss(*rewards.chunk(2))
+    loss = _loss(*rewards.chunk(2), margins)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
     return loss.detach()
 
 
+def _loss(reward_preferred: Tensor, reward_rejected: Tensor, margins: Tensor | None) -> Tensor:
+    """Bradley-Terry loss in which the preferred text has to lead by its margin (Touvron et al., Llama 2, 2023)."""
+    return bradley_terry_loss(
+        reward_preferred if margins is None else reward_preferred - margins, reward_rejected
+    )
+
+
 def train_reward_model(
     model: nn.Module,
-    train_pairs: Pairs | SyntheticPreferenceDataset,
-    held_out_pairs: Pairs | SyntheticPreferenceDataset,
+    train_pairs: Pairs | SyntheticPreferenceDataset | TokenPairs,
+    held_out_pairs: Pairs | SyntheticPreferenceDataset | TokenPairs,
     config: TrainConfig | None = None,
     device: torch.device | str = "cpu",
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train a reward model with the Bradley-Terry loss.
 
@@ -93,10 +126,13 @@ def train_reward_model(
         model: maps (batch, seq_len) token ids to (batch,) rewards. Moved to `device`, trained in place,
             and left in training mode.
         train_pairs: preferred and rejected token ids, each (n, seq_len) int64; or a dataset, which draws
-            new pairs each epoch if it is `fresh`.
+            new pairs each epoch if it is `fresh`; or TokenPairs, which are read batch by batch, and measured on
+            10,000 pairs at most. Margins, where they have any, are part of every loss.
         held_out_pairs: the same, of pairs that training must not see.
         config: see TrainConfig.
         device: where to train.
+        checkpoint: written after each epoch; a run that finds one goes on from there, and ends with the same
+            numbers as a run that was never interrupted.
 
     Returns:
         The History of the run. The same arguments, initial weights and machine give the same numbers.
@@ -111,40 +147,85 @@ def train_reward_model(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     shuffle = torch.Generator().manual_seed(config.seed)
-    held_out = _on_device(held_out_pairs, device)
-    history = History()
-    start = time.perf_counter()
-    for epoch in range(config.epochs):
-        if epoch == 0 or getattr(train_pairs, "fresh", False):
-            if epoch > 0:
+    held_out = _moved(_batches(held_out_pairs, device).measured(), device)
+    history, best, train = History(), None, None
+    if checkpoint and (state := checkpoint.load()):
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        shuffle.set_state(state["shuffle"])
+        history, best = History(**state["history"]), state["best"]
+    start = time.perf_counter() - history.seconds
+    for epoch in range(len(history.train_loss), config.epochs):
+        if config.patience and history.epochs_since_best >= config.patience:
+            break
+        if train is None or getattr(train_pairs, "fresh", False):
+            if epoch > 0 and getattr(train_pairs, "fresh", False):
                 train_pairs.set_epoch(epoch)
-            preferred, rejected = train = _on_device(train_pairs, device)
+            train = _batches(train_pairs, device)
         model.train()
-        order = torch.randperm(len(preferred), generator=shuffle).to(device)
-        for batch in order.split(config.batch_size):
-            _step(model, optimizer, preferred[batch], rejected[batch])
-        _record(history, "train", model, train)
+        order = torch.randperm(len(train), generator=shuffle).to(train.device)
+        for rows in _with_bar(order.split(config.batch_size), config.progress_bar):
+            _step(model, optimizer, *_moved(train.batch(rows), device))
+        _record(history, "train", model, _moved(train.measured(), device))
         _record(history, "held_out", model, held_out)
         history.seconds = time.perf_counter() - start
+        if config.patience and history.epochs_since_best == 0:
+            best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        if checkpoint:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": best}
+            checkpoint.save({**state, "shuffle": shuffle.get_state(), "history": vars(history)})
         if config.log_every and ((epoch + 1) % config.log_every == 0 or epoch + 1 == config.epochs):
             print(_progress_line(history, config.epochs), flush=True)
+    if best:
+        model.load_state_dict(best)
     return history
 
 
-def _on_device(pairs: Pairs | SyntheticPreferenceDataset, device: torch.device | str) -> Pairs:
-    preferred, rejected = pairs.pairs if isinstance(pairs, SyntheticPreferenceDataset) else pairs
-    if preferred.shape != rejected.shape or preferred.dim() != 2 or len(preferred) == 0:
-        raise ValueError(
-            "train_reward_model: preferred and rejected must both be (n, seq_len) with n >= 1, got "
-            f"{tuple(preferred.shape)} and {tuple(rejected.shape)}"
-        )
-    return preferred.to(device), rejected.to(device)
+class _TensorPairs:
+    """Pairs of one length, all on the device at once. Has the methods of TokenPairs."""
+
+    def __init__(self, pairs: Pairs | SyntheticPreferenceDataset, device: torch.device | str):
+        preferred, rejected = pairs.pairs if isinstance(pairs, SyntheticPreferenceDataset) else pairs
+        if preferred.shape != rejected.shape or preferred.dim() != 2 or len(preferred) == 0:
+            raise ValueError(
+                "train_reward_model: preferred and rejected must both be (n, seq_len) with n >= 1, got "
+                f"{tuple(preferred.shape)} and {tuple(rejected.shape)}"
+            )
+        self.device = device
+        self.preferred, self.rejected = preferred.to(device), rejected.to(device)
+
+    def __len__(self) -> int:
+        return len(self.preferred)
+
+    def batch(self, rows: Tensor) -> Batch:
+        return self.preferred[rows], self.rejected[rows], None
+
+    def measured(self) -> Batch:
+        return self.preferred, self.rejected, None
 
 
-def _record(history: History, name: str, model: nn.Module, pairs: Pairs) -> None:
+def _batches(pairs: Pairs | SyntheticPreferenceDataset | TokenPairs, device: torch.device | str):
+    # TokenPairs may be larger than the memory: they stay where they are, and their batches travel.
+    return pairs if isinstance(pairs, TokenPairs) else _TensorPairs(pairs, device)
+
+
+def _moved(batch: Batch, device: torch.device | str) -> Batch:
+    return tuple(None if part is None else part.to(device) for part in batch)
+
+
+def _with_bar(batches: Sequence[Tensor], wanted: bool) -> Iterable[Tensor]:
+    if not wanted:
+        return batches
+    from tqdm import tqdm  # here: only training from the command line shows a bar
+
+    return tqdm(batches, desc="batches", leave=False, disable=None)
+
+
+def _record(history: History, name: str, model: nn.Module, pairs: Batch) -> None:
     """Append one epoch's loss, accuracy and margin on these pairs."""
-    reward_preferred, reward_rejected = (score_in_batches(model, token_ids) for token_ids in pairs)
-    loss = bradley_terry_loss(reward_preferred, reward_rejected).item()
+    *sides, margins = pairs
+    reward_preferred, reward_rejected = (score_in_batches(model, token_ids) for token_ids in sides)
+    loss = _loss(reward_preferred, reward_rejected, margins).item()
     getattr(history, f"{name}_loss").append(loss)
     getattr(history, f"{name}_accuracy").append(preference_accuracy(reward_preferred, reward_rejected))
     getattr(history, f"{name}_margin").append((reward_preferred - reward_rejected).mean().item())

@@ -1,4 +1,4 @@
-"""python -m tests.bench [training] [grading] [attacks] [--submissions N] [--stock N]"""
+"""python -m tests.bench [training] [grading] [attacks] [text] [--submissions N] [--stock N]"""
 
 import argparse
 import os
@@ -6,12 +6,12 @@ import platform
 
 import torch
 
+PARTS = ["training", "grading", "attacks", "text"]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Print the project's figures.")
-    parser.add_argument(
-        "parts", nargs="*", choices=["training", "grading", "attacks", []], help="default: all"
-    )
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument(
         "--submissions", type=int, default=100, help="size of the class (default: %(default)s)"
     )
@@ -22,7 +22,7 @@ def main() -> None:
         help="how many of them stock nbgrader grades; it is slow (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    parts = arguments.parts or ["training", "grading", "attacks"]
+    parts = arguments.parts or PARTS
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
     )
@@ -38,6 +38,10 @@ def main() -> None:
         from . import attacks
 
         attacks.run()
+    if "text" in parts:
+        from . import text
+
+        text.run()
 
 
 if __name__ == "__main__":

@@ -733,7 +733,7 @@ order = torch.randperm(len(judgements[0]), generator=torch.Generator().manual_se
 first_half = tuple(part[order[:2000]].to(device) for part in judgements)
 second_half = tuple(part[order[2000:]].to(device) for part in judgements)
 
-_ = torch.manual_seed(SEED)
+torch.manual_seed(SEED)
 model = rl.RewardModel(vocab_size=1000, embed_dim=64, hidden_dim=128)
 rl.train_reward_model(model, first_half, second_half, rl.TrainConfig(log_every=10), device)
 

@@ -774,7 +774,7 @@ def train(model, steps=500):
     return model(every_team).detach().cpu().double()
 
 
-_ = torch.manual_seed(SEED)
+torch.manual_seed(SEED)
 models = {
     "embedding": TableOfRewards().to(device),
     "reward model": rl.RewardModel(vocab_size=7, embed_dim=8, hidden_dim=16).to(device),

@@ -304,7 +304,7 @@ check.policy_gradient_loss(policy_gradient_loss)
 
 # %% tags=["experiment"]
 offsets = (0.0, 2.0, 5.0, 10.0)
-_ = torch.manual_seed(SEED)
+torch.manual_seed(SEED)
 untrained = rl.Policy(world).to(device)
 noise = {"no baseline": [], "baseline: mean of the others": []}
 for offset in offsets:

@@ -15,7 +15,7 @@ def calibration(probabilities: Tensor, outcomes: Tensor, bins: int) -> dict:
 
     Args:
         probabilities: (n,) floating point from 0 to 1, n >= 1.
-        outcomes: (n,) bool, what happened.
+        outcomes: (n,) bool, what happened; a number between 0 and 1 counts as so much of it.
         bins: how many bins, at least 1.
 
     Returns:

@@ -98,7 +98,7 @@ def _step(
     """training_step without the .item(), which would make a GPU wait at every step."""
     # One forward pass for both halves costs about half of two.
     rewards = model(torch.cat([preferred, rejected]))  # (2 * batch,)
-    loss = _loss(*rewards.chunk(2), margins)
+    loss = _loss(*rewards.view(2, -1), margins)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -192,16 +192,16 @@ class _TensorPairs:
                 f"{tuple(preferred.shape)} and {tuple(rejected.shape)}"
             )
         self.device = device
-        self.preferred, self.rejected = preferred.to(device), rejected.to(device)
+        self.both = torch.stack([preferred, rejected]).to(device)  # (2, n, seq_len): one look-up a batch
 
     def __len__(self) -> int:
-        return len(self.preferred)
+        return self.both.shape[1]
 
     def batch(self, rows: Tensor) -> Batch:
-        return self.preferred[rows], self.rejected[rows], None
+        return *self.both[:, rows], None
 
     def measured(self) -> Batch:
-        return self.preferred, self.rejected, None
+        return *self.both, None
 
 
 def _batches(pairs: Pairs | SyntheticPreferenceDataset | TokenPairs, device: torch.device | str):

@@ -174,6 +174,13 @@ class _Listening:
     def create(self, *arguments: object) -> int:
         return self._heard(self._subject.create(*arguments)).value
 
+    def apply(self, handle: int, *arguments: object) -> Reply:
+        return self._unchanged(arguments, self._heard(self._subject.apply(handle, *arguments)))
+
+    def step(self, handle: int, learning_rate: float, weights: torch.Tensor, *arguments: object) -> dict:
+        reply = self._heard(self._subject.step(handle, learning_rate, weights, *arguments))
+        return self._unchanged(arguments, reply).value
+
     def length(self, handle: int) -> object:
         return self._heard(self._subject.length(handle)).value
 

@@ -294,7 +294,7 @@ class RemoteSubject:
     def apply(self, handle: int, *arguments: object) -> Reply:
         return self._request("apply", handle, *arguments, own=1)
 
-    def step(self, handle: int, learning_rate: float, weights: torch.Tensor, *arguments: object) -> Reply:
+    def step(self, handle: int, learning_rate: float, weights: object, *arguments: object) -> Reply:
         return self._request("step", handle, learning_rate, weights, *arguments, own=3)
 
     def _request(self, op: str, *arguments: object, own: int = 0) -> Reply:

@@ -418,7 +418,9 @@ def test_a_mistake_loses_points_and_is_told_what_it_is(what):
 
 
 def test_half_right_answers_get_part_of_the_points():
-    only_right_padding = POOL_MISTAKES[next(said for said in POOL_MISTAKES if said.startswith("The number of"))]
+    only_right_padding = POOL_MISTAKES[
+        next(said for said in POOL_MISTAKES if said.startswith("The number of"))
+    ]
     assert 0 < report_on("last_token_pool", only_right_padding, "secret").score < 2
     ignored = module(freeze=lambda self, freeze: None)
     assert report_on("RewardFromBackbone", ignored, "secret").score == 2.25
@@ -461,7 +463,10 @@ def test_the_lessons_answers_get_full_marks_in_the_sandbox_and_mistakes_do_not(t
     right, wrong, empty = grade_files(files, Settings("secret"))
     assert right.score == right.max_score == 10, [check.message for check in right.checks]
     marks = {check.grade_id: check for check in wrong.checks}
-    assert marks["check_last_token_pool"].score < 2 and "This is the last place" in marks["check_last_token_pool"].message
+    assert (
+        marks["check_last_token_pool"].score < 2
+        and "This is the last place" in marks["check_last_token_pool"].message
+    )
     assert marks["check_RewardFromBackbone"].score < 3
     assert "`eval()` does not" in marks["check_RewardFromBackbone"].message
     assert empty.score == 0 and all("not yet" in check.message for check in empty.checks)

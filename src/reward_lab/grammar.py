@@ -229,9 +229,7 @@ def draw_story_pairs(n: int, generator: torch.Generator, same_words: bool = True
 
 def encode_pairs(pairs: tuple[Stories, Stories]) -> Pairs:
     """Both sides of story pairs as token ids of the same width: (n, longest) int64 each."""
-    both = encode(
-        Stories(*(torch.cat(parts) for parts in zip(*(s._tensors() for s in pairs), strict=True)))
-    )
+    both = encode(Stories(*(torch.cat(parts) for parts in zip(*(s._tensors() for s in pairs), strict=True))))
     return both[: len(pairs[0])], both[len(pairs[0]) :]
 
 

@@ -16,7 +16,7 @@ from .metrics import Pairs, preference_accuracy, score_in_batches
 from .transformer import LanguageModel, TinyTransformer
 
 HELD_OUT_SEED = 1_000_000
-STEPS = {50: 30, 200: 50, 1000: 120, 10_000: 313}
+STEPS = {50: 30, 200: 50, 1000: 100, 10_000: 313}
 """Pairs -> training steps of 32 pairs: one pass over 10,000 pairs, more passes over fewer."""
 
 
@@ -78,7 +78,7 @@ class Pretraining:
 
     @torch.no_grad()
     def _measure(self) -> None:
-        token_ids = draw_corpus(1000, torch.Generator().manual_seed(HELD_OUT_SEED)).to(self.device)
+        token_ids = draw_corpus(500, torch.Generator().manual_seed(HELD_OUT_SEED)).to(self.device)
         mask = token_ids != PAD_ID
         self.history.steps.append(self.done)
         self.history.loss.append(next_token_loss(self.model(token_ids, mask), token_ids, mask).item())
@@ -150,15 +150,15 @@ def train_from(
 
 
 def held_out_accuracy(model: nn.Module, device: torch.device | str = "cpu", same_words: bool = True) -> float:
-    """Accuracy on 2,000 pairs that no run trains on. The oracle's is exactly 1.0: no pair is tied."""
+    """Accuracy on 1,000 pairs that no run trains on. The oracle's is exactly 1.0: no pair is tied."""
     rewards = (score_in_batches(model, part.to(device)) for part in held_out_story_pairs(same_words))
     return preference_accuracy(*rewards)
 
 
 @functools.cache
 def held_out_story_pairs(same_words: bool = True) -> Pairs:
-    """The 2,000 pairs of held_out_accuracy, as token ids."""
-    return story_pairs(2000, HELD_OUT_SEED, same_words)
+    """The 1,000 pairs of held_out_accuracy, as token ids."""
+    return story_pairs(1000, HELD_OUT_SEED, same_words)
 
 
 def _fit_head(model: RewardFromBackbone, preferred: Tensor, rejected: Tensor) -> None:
@@ -194,7 +194,7 @@ def _pooled(model: RewardFromBackbone, token_ids: Tensor) -> Tensor:
 def _optimizer(model: nn.Module, learning_rate: float, steps: int):
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=max(steps, 10), pct_start=0.1
+        optimizer, learning_rate, total_steps=max(steps, 20), pct_start=0.1
     )
     return optimizer, schedule
 

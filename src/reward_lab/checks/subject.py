@@ -82,7 +82,6 @@ class Subject(Protocol):
     def items(self, handle: int, indices: Sequence[int]) -> Reply:
         """Several items of an instance, in this order; `value` is their list."""
 
-
     def apply(self, handle: int, *arguments: object) -> Reply:
         """Call an instance, a module, with these arguments."""
 

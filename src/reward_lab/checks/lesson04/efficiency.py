@@ -88,9 +88,7 @@ def _numbers(value: object, sizes: list[int], seeds: list[int]) -> list[float]:
 
 def _check(subject: Subject, draw: torch.Generator, sizes: list[int], seeds: list[int]) -> None:
     accuracies = torch.rand(len(sizes), len(seeds), generator=draw, dtype=torch.float64).tolist()
-    table = {
-        size: dict(zip(seeds, row, strict=True)) for size, row in zip(sizes, accuracies, strict=True)
-    }
+    table = {size: dict(zip(seeds, row, strict=True)) for size, row in zip(sizes, accuracies, strict=True)}
     arguments = (sizes, Probe("accuracy_table", {"table": table}), seeds)
     reply = subject.call(*arguments)
     got = _numbers(reply.value, sizes, seeds)
@@ -101,7 +99,8 @@ def _check(subject: Subject, draw: torch.Generator, sizes: list[int], seeds: lis
     right = numbers_of(right_result)
     if not all(map(_agree, got, right)):
         likely = next(
-            (said for said, wrong in RESULT_MISTAKES.items() if all(map(_agree, got, numbers_of(wrong)))), None
+            (said for said, wrong in RESULT_MISTAKES.items() if all(map(_agree, got, numbers_of(wrong)))),
+            None,
         )
         place = next(i for i, pair in enumerate(zip(got, right, strict=True)) if not _agree(*pair))
         what = f"`{KEYS[place % 2]}` at {sizes[place // 2]} pairs"

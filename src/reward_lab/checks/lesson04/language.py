@@ -41,9 +41,9 @@ LOSS_MISTAKES: dict[str, Loss] = {
     "The shift is the wrong way round: place t has to predict the token at t + 1.": lambda lg, ids, m: (
         _mean_over(_costs(lg[:, 1:], ids[:, :-1]), m[:, :-1])
     ),
-    "Padding counts as a target here. Leave out every target where the mask is 0.": lambda lg, ids, m: (
-        _costs(lg[:, :-1], ids[:, 1:]).mean()
-    ),
+    "Padding counts as a target here. Leave out every target where the mask is 0.": lambda lg, ids, m: _costs(
+        lg[:, :-1], ids[:, 1:]
+    ).mean(),
     "The mask was not shifted with the targets, so the first padding after each text counts as a target: use "
     "`attention_mask[:, 1:]`.": lambda lg, ids, m: _mean_over(_costs(lg[:, :-1], ids[:, 1:]), m[:, :-1]),
     "The sum over real targets is divided by the number of all targets. Divide by the number of real ones.": (
@@ -57,8 +57,8 @@ LOSS_MISTAKES: dict[str, Loss] = {
         _row_by_row
     ),
     "This is the sum over targets. The mean is asked for.": lambda lg, ids, m: (
-        (_costs(lg[:, :-1], ids[:, 1:]) * m[:, 1:]).sum()
-    ),
+        _costs(lg[:, :-1], ids[:, 1:]) * m[:, 1:]
+    ).sum(),
     "The sign is wrong: the loss is minus the log-probability.": lambda lg, ids, m: -right_loss(lg, ids, m),
     "Token id 0 was taken for padding. The mask says what padding is, whatever the id.": lambda lg, ids, m: (
         _mean_over(_costs(lg[:, :-1], ids[:, 1:]), m[:, 1:] * (ids[:, 1:] != 0))

@@ -46,7 +46,9 @@ POOL_MISTAKES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "This is the mean of all places, padding among them. Only the last real token is asked for.": lambda h, m: (
         h.mean(dim=1)
     ),
-    "This is the maximum over places. The vector of the last real token is asked for.": lambda h, m: h.amax(dim=1),
+    "This is the maximum over places. The vector of the last real token is asked for.": lambda h, m: h.amax(
+        dim=1
+    ),
     "The place was found for the first row and used for all. Each row has its own.": _at(
         lambda mask: (torch.arange(mask.shape[1]) * mask).argmax(dim=1)[:1].expand(len(mask))
     ),
@@ -72,8 +74,8 @@ def _check_pool(subject: Subject, *batches: tuple[Tensor, Tensor]) -> None:
 
     def agree(pool: Callable) -> bool:
         return all(
-            torch.equal(g.detach().cpu(), pool(*batch).detach().to(g.dtype)) or
-            torch.allclose(g.detach().cpu(), pool(*batch).detach(), rtol=1e-5, atol=1e-6)
+            torch.equal(g.detach().cpu(), pool(*batch).detach().to(g.dtype))
+            or torch.allclose(g.detach().cpu(), pool(*batch).detach(), rtol=1e-5, atol=1e-6)
             for g, batch in zip(got, batches, strict=True)
         )
 
@@ -90,7 +92,9 @@ def _check_pool(subject: Subject, *batches: tuple[Tensor, Tensor]) -> None:
         wrong += int((value.detach().cpu() != right_pool(*batch).detach()).any(dim=1).sum())
     likely = next((said for said, mistake in POOL_MISTAKES.items() if agree(mistake)), None)
     total = sum(len(hidden) for hidden, _ in batches)
-    raise Mistake("the vector of each row's last real token", f"another vector in {wrong} of {total} rows", likely)
+    raise Mistake(
+        "the vector of each row's last real token", f"another vector in {wrong} of {total} rows", likely
+    )
 
 
 def _batch(draw: torch.Generator, lengths: Tensor, seq: int, side: str, dtype=torch.float32):
@@ -110,9 +114,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 def _(subject: Subject, draw: torch.Generator) -> None:
     lengths = lengths_with_a_full_row(draw, 9, 7)
     lengths[2] = 3
-    _check_pool(
-        subject, _batch(draw, lengths, 7, "left"), _batch(draw, lengths, 7, "right", torch.float64)
-    )
+    _check_pool(subject, _batch(draw, lengths, 7, "left"), _batch(draw, lengths, 7, "right", torch.float64))
 
 
 @last_token_pool.case("full rows, one text, texts of one token", points=0.5)

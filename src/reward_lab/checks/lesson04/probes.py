@@ -54,7 +54,9 @@ class AccuracyTable:
 
     def __call__(self, n_pairs: int, seed: int) -> float:
         if n_pairs not in self.table or seed not in self.table[n_pairs]:
-            raise ValueError(f"train_fn was called with n_pairs={n_pairs!r} and seed={seed!r}, which were not asked for")
+            raise ValueError(
+                f"train_fn was called with n_pairs={n_pairs!r} and seed={seed!r}, which were not asked for"
+            )
         self.calls.append([int(n_pairs), int(seed)])
         return self.table[n_pairs][seed]
 

@@ -47,17 +47,17 @@ POOLINGS: dict[str, Callable[[Callable, Batch], Tensor]] = {
     "The number of real tokens minus 1 is the last real place only when padding stands on the right.": lambda b, x: (
         b(x.token_ids, x.mask)[torch.arange(len(x.mask)), x.mask.sum(dim=1) - 1]
     ),
-    "The head reads the first token, which has seen nothing of the text.": lambda b, x: (
-        b(x.token_ids, x.mask)[:, 0]
-    ),
+    "The head reads the first token, which has seen nothing of the text.": lambda b, x: b(
+        x.token_ids, x.mask
+    )[:, 0],
     "The head reads the mean over real tokens. The last real token's vector is asked for.": _mean,
-    "The head reads the mean over all places, padding among them.": lambda b, x: (
-        b(x.token_ids, x.mask).mean(dim=1)
+    "The head reads the mean over all places, padding among them.": lambda b, x: b(x.token_ids, x.mask).mean(
+        dim=1
     ),
     "The backbone was told that every token is real. Pass it `attention_mask`.": _no_mask,
-    "The backbone was told that every token is real, and the head reads the last place.": lambda b, x: (
-        b(x.token_ids, torch.ones_like(x.mask))[:, -1]
-    ),
+    "The backbone was told that every token is real, and the head reads the last place.": lambda b, x: b(
+        x.token_ids, torch.ones_like(x.mask)
+    )[:, -1],
 }
 """What is wrong -> the vectors that the head would then read, (n, DIM)."""
 
@@ -129,11 +129,17 @@ def _trained(subject: Subject, draw: torch.Generator, probe: Probe, freeze: bool
 
 def _now(probe: Probe, state: dict) -> Probe:
     """The backbone as it stands after a step."""
-    return Probe("backbone", {**probe.data, **{name: part["value"].cpu() for name, part in state["built"][0].items()}})
+    return Probe(
+        "backbone", {**probe.data, **{name: part["value"].cpu() for name, part in state["built"][0].items()}}
+    )
 
 
 def _state(state: object) -> dict:
-    if type(state) is not dict or len(state.get("built", ())) != 1 or type(state.get("parameters")) is not dict:
+    if (
+        type(state) is not dict
+        or len(state.get("built", ())) != 1
+        or type(state.get("parameters")) is not dict
+    ):
         raise Mistake("a torch module with parameters", describe(state))
     return state
 
@@ -149,7 +155,9 @@ def _check_scores(subject: Subject, draw: torch.Generator, probe: Probe, handle:
     backbone = _made(probe)
     if _is_linear_in(scores, _right_pooling(backbone, batch)):
         return
-    likely = next((said for said, pool in POOLINGS.items() if _is_linear_in(scores, pool(backbone, batch))), None)
+    likely = next(
+        (said for said, pool in POOLINGS.items() if _is_linear_in(scores, pool(backbone, batch))), None
+    )
     raise Mistake(
         "rewards that are a linear function of the last real token's vector",
         f"other rewards, with padding on the {side}",

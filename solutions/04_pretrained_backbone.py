@@ -587,6 +587,7 @@ longer = pretraining.train_from(
 print(f"scratch, 10,000 pairs, twice the steps: {pretraining.held_out_accuracy(longer, device):.3f}")
 print(f"scratch, 10,000 pairs, as before:       {accuracy_of('scratch', 10_000, 0):.3f}")
 
+# %% tags=["experiment"]
 long_on_few = pretraining.train_from(pretraining.new_language_model(1000).backbone, 50, seed=0, steps=150, device=device)
 train_pairs = (part.to(device) for part in grammar.story_pairs(50, seed=0))
 on_training = rl.preference_accuracy(*(rl.score_in_batches(long_on_few, part) for part in train_pairs))

@@ -3,10 +3,10 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
 #
-# Every reward model used in RLHF starts from a language model that has read a great deal of text. Its last layer, which
-# predicted words, is taken off, and a layer that gives one number takes its place. Lesson 1 asked why that
-# matters. Here you find out, by building all of it: a corpus, a language model that learns from it, the new head, and the
-# comparison with a model that starts from nothing.
+# Every reward model used in RLHF starts from a language model that has read a great deal of text. Its last layer,
+# which predicted words, is taken off, and a layer that gives one number takes its place. Lesson 1 asked why that
+# matters. Here you find out, by building all of it: a corpus, a language model that learns from it, the new head, and
+# the comparison with a model that starts from nothing.
 #
 # **You will be able to**
 # - write the loss that language models are trained with, and say what it teaches;
@@ -61,12 +61,12 @@ torch.manual_seed(SEED)
 # %% [markdown]
 # ## 1. Why does this matter?
 #
-# A preference pair costs a person's time. A few thousand are a lot, and they are all that a reward model gets to see. Text,
-# on the other hand, is there for the taking.
+# A preference pair costs a person's time. A few thousand are a lot, and they are all that a reward model gets to see.
+# Text, on the other hand, is there for the taking.
 #
-# A reward model has two things to learn. What does the text say? And what do people like about it? Only the second needs
-# preferences. If the first can be learnt from plain text, the pairs are free for what only they can teach. **That
-# is the bet of pretraining**, and this lesson puts a number on it.
+# A reward model has two things to learn. What does the text say? And what do people like about it? Only the second
+# needs preferences. If the first can be learnt from plain text, the pairs are free for what only they can teach.
+# **That is the bet of pretraining**, and this lesson puts a number on it.
 
 # %% [markdown]
 # ## 2. A language with a story
@@ -76,23 +76,24 @@ torch.manual_seed(SEED)
 #
 # > owl : fox never robbed owl . owl helped pig .
 #
-# A kind deed done **to** the hero is good for it, an unkind one bad. *Never* turns either round: not being robbed is good
-# news. A deed done to somebody else leaves the hero cold.
+# A kind deed done **to** the hero is good for it, an unkind one bad. *Never* turns either round: not being robbed is
+# good news. A deed done to somebody else leaves the hero cold.
 #
 # The reader of these stories, whose preferences we shall learn, holds that all is well that ends well. The second deed
 # counts double:
 #
 # $$r = e_1 + 2\, e_2, \qquad e_i \in \{-1, 0, +1\}.$$
 #
-# **By hand.** In the story above the first deed is *never robbed*, done to the owl: $e_1 = +1$. The second is done to the
-# pig: $e_2 = 0$. So $r = 1$. Had the pig helped the owl, $e_2$ would be $+1$ and $r = 3$: the same words in another order.
+# **By hand.** In the story above the first deed is *never robbed*, done to the owl: $e_1 = +1$. The second is done to
+# the pig: $e_2 = 0$. So $r = 1$. Had the pig helped the owl, $e_2$ would be $+1$ and $r = 3$: the same words in
+# another order.
 
 # %%
 Code(inspect.getsource(grammar.reward_of_text), language="python")
 
 # %% [markdown]
-# The pairs we train on are **twins**: two stories made of exactly the same words. Only the order differs, and with it who
-# did what to whom, which deed was denied, and what came last. There are 8 animals, 16 verbs and one *never*.
+# The pairs we train on are **twins**: two stories made of exactly the same words. Only the order differs, and with it
+# who did what to whom, which deed was denied, and what came last. There are 8 animals, 16 verbs and one *never*.
 
 # %%
 preferred, rejected = grammar.story_pairs(4, seed=1)
@@ -105,13 +106,14 @@ for better, worse in zip(preferred, rejected, strict=True):
 # %% [markdown]
 # ### 2.1 What a bag of words can do here
 #
-# Lesson 1's encoder averages the embeddings of all tokens, so it sees which words a text holds and nothing of their order. It is
-# a **bag of words**. Two texts of the same words get the same average, hence the same reward, whatever its weights
-# are. On twins it can only toss a coin: 0.5. No training changes that.
+# Lesson 1's encoder averages the embeddings of all tokens, so it sees which words a text holds and nothing of their
+# order. It is a **bag of words**. Two texts of the same words get the same average, hence the same reward, whatever
+# its weights are. On twins it can only toss a coin: 0.5. No training changes that.
 #
-# That is an argument. Here is the measurement, on 10,000 training pairs. And so that nobody says we made the pairs unfair,
-# the same on pairs of **unrelated** stories about one hero, where the words do differ. A tie counts one half here: a coin is
-# tossed. (Rounding in the last digit breaks some ties at random, so differences below 0.0001 count as ties.)
+# That is an argument. Here is the measurement, on 10,000 training pairs. And so that nobody says we made the pairs
+# unfair, the same on pairs of **unrelated** stories about one hero, where the words do differ. A tie counts one half
+# here: a coin is tossed. (Rounding in the last digit breaks some ties at random, so differences below 0.0001 count as
+# ties.)
 #
 # **Predict, then run.** On unrelated stories, how far does a bag of words get? 0.5, 0.7 or 0.9?
 
@@ -139,42 +141,43 @@ for kind, same_words in (("twins", True), ("unrelated", False)):
 print(f"your guess: {my_guess}")
 
 # %% [markdown]
-# On twins exactly 0.500, as it must be. On unrelated stories the linear fit still guesses, because every word is good news
-# as often as bad: *helped* is good unless *never* stands before it. The network can use the number of *nevers* together with the
-# verbs, which helps a little. The rest of the meaning is in the order.
+# On twins exactly 0.500, as it must be. On unrelated stories the linear fit still guesses, because every word is good
+# news as often as bad: *helped* is good unless *never* stands before it. The network can use the number of *nevers*
+# together with the verbs, which helps a little. The rest of the meaning is in the order.
 #
 # To go beyond that, a model has to read. From here on all pairs are twins.
 
 # %% [markdown]
 # ## 3. Learning to read: next-token prediction
 #
-# A language model is trained on the simplest of tasks: given the tokens so far, which one comes next? Nobody has to label
-# anything, because the text itself holds the answer.
+# A language model is trained on the simplest of tasks: given the tokens so far, which one comes next? Nobody has to
+# label anything, because the text itself holds the answer.
 #
-# Our corpus has 20,000 stories. In the corpus, and only there, the narrator also tells the hero's **mood**: *wretched*, *sad*,
-# *calm*, *glad* or *overjoyed*, for a sum of effects of -2 to 2.
+# Our corpus has 20,000 stories. In the corpus, and only there, the narrator also tells the hero's **mood**:
+# *wretched*, *sad*, *calm*, *glad* or *overjoyed*, for a sum of effects of -2 to 2.
 
 # %%
 for ids in grammar.draw_corpus(4, torch.Generator().manual_seed(SEED)):
     print(grammar.decode(ids))
 
 # %% [markdown]
-# To predict the word after the last full stop, the model must know how things turned out for the hero. It must work out who
-# did what to whom, and whether it was denied. **The task is to predict words. The way to do it well is to understand.**
+# To predict the word after the last full stop, the model must know how things turned out for the hero. It must work
+# out who did what to whom, and whether it was denied. **The task is to predict words. The way to do it well is to
+# understand.**
 #
 # The corpus does not hold the reader's preferences. Its moods count both deeds alike; the reader counts the second
 # double. That part only the preference pairs can teach.
 #
-# **The loss.** Let $\ell_t$ be the vector of logits at place $t$, one entry for each word. The model's probability of the
-# next token is a softmax of it, and the loss is the mean of $-\log p$ over all real targets:
+# **The loss.** Let $\ell_t$ be the vector of logits at place $t$, one entry for each word. The model's probability of
+# the next token is a softmax of it, and the loss is the mean of $-\log p$ over all real targets:
 #
 # $$\mathcal{L} = -\frac{1}{N} \sum_{t} \log \operatorname{softmax}(\ell_t)_{x_{t+1}}.$$
 #
 # Note the shift: place $t$ is held against token $t + 1$.
 #
-# **By hand.** Three words, the text $x = (2, 1, 0)$, and logits $(0, 1, 0)$, $(2, 0, 0)$, $(0, 0, 5)$. The first predicts
-# token 1: $-\log\frac{e^1}{e^0 + e^1 + e^0} = 0.5514$. The second predicts token 0: $-\log\frac{e^2}{e^2 + 1 + 1} =
-# 0.2395$. The third has nothing to predict. The mean is $0.3955$.
+# **By hand.** Three words, the text $x = (2, 1, 0)$, and logits $(0, 1, 0)$, $(2, 0, 0)$, $(0, 0, 5)$. The first
+# predicts token 1: $-\log\frac{e^1}{e^0 + e^1 + e^0} = 0.5514$. The second predicts token 0: $-\log\frac{e^2}{e^2 + 1
+# + 1} = 0.2395$. The third has nothing to predict. The mean is $0.3955$.
 
 # %% [markdown]
 # ### TODO 1: the next-token loss
@@ -238,15 +241,15 @@ check.next_token_loss(next_token_loss)
 Code(inspect.getsource(rl.TinyTransformer.forward), language="python")
 
 # %% [markdown]
-# Two lines deal with padding. Positions are counted from the first real token on, and nobody looks at padding. So a text
-# gets the same vectors wherever its padding stands.
+# Two lines deal with padding. Positions are counted from the first real token on, and nobody looks at padding. So a
+# text gets the same vectors wherever its padding stands.
 #
-# How low can the loss get? Names and verbs are drawn at random, and nobody can foresee them. Because we made the corpus, its entropy is
-# a number that we can work out: the best possible loss. And we watch one thing that the loss hides: after a new story
-# **without** moods in between, how often is the likeliest mood the right one?
+# How low can the loss get? Names and verbs are drawn at random, and nobody can foresee them. Because we made the
+# corpus, its entropy is a number that we can work out: the best possible loss. And we watch one thing that the loss
+# hides: after a new story **without** moods in between, how often is the likeliest mood the right one?
 #
-# **Predict, then run.** The loss starts near $\ln 33 = 3.5$. Does the model learn grammar and meaning at the same time, or one
-# after the other?
+# **Predict, then run.** The loss starts near $\ln 33 = 3.5$. Does the model learn grammar and meaning at the same
+# time, or one after the other?
 
 # %% tags=["experiment"]
 my_guess = None  # "together" or "one after the other"
@@ -264,9 +267,9 @@ print(f"pretrained: loss {history.loss[-1]:.3f} (best possible {grammar.best_cor
 print(f"mood right in {history.mood_accuracy[-1]:.3f} (best possible 1.000)")
 
 # %% [markdown]
-# One after the other. Within 100 steps the model knows which kind of word follows which: the loss has lost most of its
-# height, and the moods are still guesses. Over the next few hundred steps it finds out how negation and word order make the mood. In
-# the loss that is a small step. In what the model understands it is nearly everything.
+# One after the other. Within 100 steps the model knows which kind of word follows which: the loss has lost most of
+# its height, and the moods are still guesses. Over the next few hundred steps it finds out how negation and word
+# order make the mood. In the loss that is a small step. In what the model understands it is nearly everything.
 #
 # Nobody told it what *never* means.
 
@@ -305,9 +308,9 @@ print(f"mood right in {pretraining.mood_accuracy(wrong.model, device):.3f} of ne
 # %% [markdown]
 # ## 5. From language model to reward model
 #
-# Now the change of heads. The backbone gives a vector for each token. Which one should the reward be read from? In a causal
-# model only the **last** token has seen the whole text. In a batch, texts of different lengths are padded, so the last
-# token is not always in the last place:
+# Now the change of heads. The backbone gives a vector for each token. Which one should the reward be read from? In a
+# causal model only the **last** token has seen the whole text. In a batch, texts of different lengths are padded, so
+# the last token is not always in the last place:
 #
 # | | 0 | 1 | 2 | 3 | 4 | mask |
 # |---|---|---|---|---|---|---|
@@ -327,11 +330,11 @@ print(f"mood right in {pretraining.mood_accuracy(wrong.model, device):.3f} of ne
 #
 # `last_token_pool(hidden, attention_mask) -> (batch, dim)`
 #
-# `hidden` is a float tensor of shape `(batch, seq, dim)`, `attention_mask` an int64 tensor of shape `(batch, seq)`, 1 at real
-# tokens and 0 at padding. Return each row's vector at its last real token: shape `(batch, dim)`, the dtype of `hidden`,
-# with gradients flowing back to it. Within one batch all padding stands on the same side, left or right; some rows, or all, may
-# be full. Each row has at least one real token, and its real tokens stand next to each other. What stands at padding
-# must not matter.
+# `hidden` is a float tensor of shape `(batch, seq, dim)`, `attention_mask` an int64 tensor of shape `(batch, seq)`, 1
+# at real tokens and 0 at padding. Return each row's vector at its last real token: shape `(batch, dim)`, the dtype of
+# `hidden`, with gradients flowing back to it. Within one batch all padding stands on the same side, left or right;
+# some rows, or all, may be full. Each row has at least one real token, and its real tokens stand next to each other.
+# What stands at padding must not matter.
 #
 # **By hand.** Mask rows `1 1 1 0 0`, `0 0 1 1 1` and `1 1 1 1 1`: places 2, 4 and 4.
 #
@@ -361,8 +364,9 @@ def last_token_pool(hidden, attention_mask):
 check.last_token_pool(last_token_pool)
 
 # %% [markdown]
-# **What you just showed.** `hidden[:, -1]` is right for full rows and for padding on the left, and silently wrong for the rest. Code
-# that reads a reward from padding still trains; it only scores a text differently in different company.
+# **What you just showed.** `hidden[:, -1]` is right for full rows and for padding on the left, and silently wrong for
+# the rest. Code that reads a reward from padding still trains; it only scores a text differently in different
+# company.
 
 # %% [markdown]
 # ### TODO 3: a scalar head on a backbone
@@ -416,8 +420,8 @@ class RewardFromBackbone(nn.Module):
 check.RewardFromBackbone(RewardFromBackbone)
 
 # %% [markdown]
-# **What you just showed.** A reward model is a language model with another last layer. Everything it knows about text comes
-# with the backbone; the head adds one number for each of the vector's 64.
+# **What you just showed.** A reward model is a language model with another last layer. Everything it knows about text
+# comes with the backbone; the head adds one number for each of the vector's 64.
 
 # %% [markdown]
 # ## 6. How many pairs does pretraining save?
@@ -427,9 +431,9 @@ check.RewardFromBackbone(RewardFromBackbone)
 # - **frozen**: the pretrained backbone as it is; only the head is trained;
 # - **fine-tuned**: the pretrained backbone, trained together with the head.
 #
-# Each sees 50, 200, 1,000 or 10,000 pairs. Scratch and fine-tuned take the same steps with the same learning rate. Each is
-# run with three seeds for pairs, head and (for scratch) backbone. New pairs judge all of them; the oracle, which
-# knows the rule, gets 1.0.
+# Each sees 50, 200, 1,000 or 10,000 pairs. Scratch and fine-tuned take the same steps with the same learning rate.
+# Each is run with three seeds for pairs, head and (for scratch) backbone. New pairs judge all of them; the oracle,
+# which knows the rule, gets 1.0.
 
 # %% [markdown]
 # ### TODO 4: the comparison
@@ -450,8 +454,8 @@ check.RewardFromBackbone(RewardFromBackbone)
 # - Call `train_fn` exactly once for each size and seed, in any order: every call trains a model.
 # - Floats, NumPy numbers and 0-dim tensors all count. Other keys beside `mean` and `std` do no harm.
 #
-# **By hand.** Accuracies 0.80, 0.90 and 0.85: mean 0.85; squared deviations 0.0025, 0.0025 and 0 sum to 0.005, divided by 2
-# and under the root 0.05.
+# **By hand.** Accuracies 0.80, 0.90 and 0.85: mean 0.85; squared deviations 0.0025, 0.0025 and 0 sum to 0.005,
+# divided by 2 and under the root 0.05.
 #
 # <details><summary>Hint 1</summary>Collect the accuracies of one size in a list before you summarise.</details>
 # <details><summary>Hint 2</summary><code>np.std</code> divides by n unless told otherwise.</details>
@@ -483,8 +487,8 @@ def data_efficiency(sizes, train_fn, seeds):
 check.data_efficiency(data_efficiency)
 
 # %% [markdown]
-# **What you just showed.** Twelve trainings become four numbers with an error bar. Two curves whose bands overlap have not
-# been told apart.
+# **What you just showed.** Twelve trainings become four numbers with an error bar. Two curves whose bands overlap
+# have not been told apart.
 #
 # **Predict, then run.** How many pairs does the model from scratch need to match the pretrained one with 50?
 
@@ -514,9 +518,9 @@ for seed in SEEDS:
     accuracy_of("frozen", SIZES[-1], seed)
 
 # %% [markdown]
-# Fifty pairs, and the frozen model ranks about nine new pairs in ten correctly. It has 64 weights to fit, and the vectors they read
-# were made by a model that knows how the hero fares. But the curve flattens out, at about 0.95: the vectors hold too
-# little of what the corpus had no use for, which of the two deeds came last.
+# Fifty pairs, and the frozen model ranks about nine new pairs in ten correctly. It has 64 weights to fit, and the
+# vectors they read were made by a model that knows how the hero fares. But the curve flattens out, at about 0.95: the
+# vectors hold too little of what the corpus had no use for, which of the two deeds came last.
 
 # %% tags=["experiment"]
 for n_pairs in SIZES:
@@ -570,15 +574,15 @@ rl.plots.show(
 )
 
 # %% [markdown]
-# **The figure of this lesson.** Fifty pairs on a pretrained backbone are worth more than 10,000 from scratch. And the two ways
-# to use the backbone cross: frozen is the better one where pairs are few, fine-tuned where there are many. (The band is the
-# spread over pairs, heads and scratch backbones. All pretrained rows share one pretraining.)
+# **The figure of this lesson.** Fifty pairs on a pretrained backbone are worth more than 10,000 from scratch. And the
+# two ways to use the backbone cross: frozen is the better one where pairs are few, fine-tuned where there are many.
+# (The band is the spread over pairs, heads and scratch backbones. All pretrained rows share one pretraining.)
 
 # %% [markdown]
 # ### 6.1 Was it the pairs, or the steps?
 #
-# A fair objection: pretraining took 800 steps before it saw any pair, and scratch had at most 313 in all. Perhaps scratch
-# was only stopped too early. So give it the same 10,000 pairs and twice the steps.
+# A fair objection: pretraining took 800 steps before it saw any pair, and scratch had at most 313 in all. Perhaps
+# scratch was only stopped too early. So give it the same 10,000 pairs and twice the steps.
 
 # %% tags=["experiment"]
 longer = pretraining.train_from(
@@ -601,8 +605,8 @@ print(f" (training accuracy {on_training:.3f})")
 # %% [markdown]
 # ## 7. The same with the tools of the trade
 #
-# This section is not graded. In practice nobody writes these parts by hand: `transformers` has the model with one output,
-# and TRL has the loop. The files have the columns `prompt`, `chosen` and `rejected`.
+# This section is not graded. In practice nobody writes these parts by hand: `transformers` has the model with one
+# output, and TRL has the loop. The files have the columns `prompt`, `chosen` and `rejected`.
 #
 # `model_id` may be the name of a model on the Hugging Face hub; in Colab try `"Qwen/Qwen2.5-0.5B"`, on a GPU. Left as
 # it is, the cells make a tiny untrained model here, so that nothing is downloaded. Where the packages are missing (in
@@ -663,8 +667,9 @@ if not missing:
     print(f"held-out accuracy {report['eval_accuracy']:.3f} (guessing: loss 0.693, accuracy 0.5)")
 
 # %% [markdown]
-# The tiny model knows nothing of the language, so this is the *scratch* row of our table once more, and it guesses. The parts are those that you
-# wrote: a backbone, the last real token, one linear layer (called `score` there), and the Bradley-Terry loss.
+# The tiny model knows nothing of the language, so this is the *scratch* row of our table once more, and it guesses.
+# The parts are those that you wrote: a backbone, the last real token, one linear layer (called `score` there), and
+# the Bradley-Terry loss.
 
 # %% [markdown]
 # ## 8. Reflection and next steps
@@ -736,4 +741,5 @@ if not missing:
 #   a linear head that gives a scalar.
 # - L. Ouyang et al., Training language models to follow instructions with human feedback (2022): the same at scale; the unembedding layer removed.
 #
-# **Next lesson.** What has a reward model really learnt? Lesson 5 tests one for the shortcuts that it should not have taken.
+# **Next lesson.** What has a reward model really learnt? Lesson 5 tests one for the shortcuts that it should not have
+# taken.

@@ -31,7 +31,7 @@ def plot_data_efficiency(
         axis.annotate(
             name,
             (sizes[0], value),
-            xytext=(0, -13 if below else 4),
+            xytext=(0, -24 if below else 4),
             textcoords="offset points",
             fontsize=9,
             color=GREY,
@@ -42,7 +42,7 @@ def plot_data_efficiency(
     axis.set(
         xlabel="training pairs (log scale)",
         ylabel="held-out accuracy; band: one standard deviation",
-        ylim=(0.44, 1.05),
+        ylim=(0.43, 1.05),
     )
     axis.set_title(title)
     axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(0.03, 0.48))

@@ -316,7 +316,14 @@ class RemoteSubject:
     def items(self, handle: int, indices: Sequence[int]) -> Reply:
         return self._request("items", handle, list(indices))
 
-    def _request(self, op: str, *arguments: object) -> Reply:
+    def apply(self, handle: int, *arguments: object) -> Reply:
+        return self._request("apply", handle, *arguments, own=1)
+
+    def step(self, handle: int, learning_rate: float, weights: object, *arguments: object) -> Reply:
+        return self._request("step", handle, learning_rate, weights, *arguments, own=3)
+
+    def _request(self, op: str, *arguments: object, own: int = 0) -> Reply:
+        """Ask; `own` of the arguments, the first ones, are the request's and not the answer's."""
         request = {"op": op, "arguments": arguments, "subject": self._subject}
         self._subject = None  # the process keeps it, for the rest of this case
         try:
@@ -325,7 +332,7 @@ class RemoteSubject:
             return _failed(str(reason), arguments)
         if reply == {"missing": True}:
             return _failed(f"nothing is called `{self._name}`: its cell failed, or is missing", arguments)
-        if not isinstance(reply, Reply) or len(reply.arguments) not in (0, len(arguments)):
+        if not isinstance(reply, Reply) or len(reply.arguments) not in (0, len(arguments) - own):
             return _failed("no answer: the code sent something else", arguments)
         return reply
 

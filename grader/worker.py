@@ -321,7 +321,7 @@ def _serve(channel: Channel, shell: object) -> None:
                     continue
                 os.close(descriptors[0])
                 channel.send({"forked": True})
-            case "call" | "differentiate" | "create" | "length" | "items" as method:
+            case "call" | "differentiate" | "create" | "apply" | "step" | "length" | "items" as method:
                 if request["subject"] is not None:  # a new case
                     name, device, seed = request["subject"]
                     if name not in shell.user_ns:

@@ -254,3 +254,10 @@ def test_a_check_cell_suits_the_place_where_it_runs(monkeypatch, capfd):
     with pytest.raises(AssertionError, match="counts a tie"):
         check(wrong)
     assert present is not None
+
+
+def test_numbers_agree_only_with_what_is_near_them():
+    inf, nan = float("inf"), float("nan")
+    assert close(1.0, 1.0 + 1e-7, 1e-6) and close(1e9, 1e9 + 1, 1e-6) and close(inf, inf, 1e-6)
+    for a, b in ((1.0, 1.1), (3.0, inf), (inf, 3.0), (inf, -inf), (nan, nan), (nan, inf), (1.0, nan)):
+        assert not close(a, b, 1e-6)

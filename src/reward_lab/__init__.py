@@ -1,6 +1,19 @@
 """reward-lab: what the lessons on reward modelling import."""
 
-from . import noise_recipes, plots, plots_noise, plots_rl, plots_statistics, recipes, rl_recipes
+from . import (
+    ecosystem,
+    grammar,
+    noise_recipes,
+    plots,
+    plots_backbone,
+    plots_noise,
+    plots_rl,
+    plots_statistics,
+    pretraining,
+    recipes,
+    rl_recipes,
+)
+from .backbone import RewardFromBackbone, data_efficiency, last_token_pool, next_token_loss
 from .bradley_terry import (
     bt_covariance,
     bt_information,
@@ -39,6 +52,7 @@ from .ties import (
 )
 from .tokenizer import WordTokenizer
 from .trainer import History, TrainConfig, train_reward_model, training_step
+from .transformer import LanguageModel, TinyTransformer
 from .win_graph import reachable
 from .worlds import (
     World,
@@ -55,6 +69,7 @@ __all__ = [
     "EXAMPLE_PREFERENCES",
     "Games",
     "History",
+    "LanguageModel",
     "Limits",
     "Policy",
     "Preference",
@@ -62,12 +77,14 @@ __all__ = [
     "Preferences",
     "RLConfig",
     "RLHistory",
+    "RewardFromBackbone",
     "RewardModel",
     "Score",
     "SimpleTextEncoder",
     "SyntheticPreferenceDataset",
     "TextConfig",
     "TextRun",
+    "TinyTransformer",
     "TrainConfig",
     "ValueModel",
     "WordTokenizer",
@@ -84,10 +101,12 @@ __all__ = [
     "bt_standard_errors",
     "calibration",
     "correlation",
+    "data_efficiency",
     "davidson_log_probabilities",
     "davidson_nll",
     "draw_pairs",
     "draw_rankings",
+    "ecosystem",
     "expectation",
     "expected_ece",
     "expected_scores",
@@ -98,17 +117,20 @@ __all__ = [
     "fit_temperature",
     "flip_corrected_loss",
     "gae",
+    "grammar",
     "held_out_report",
     "help_desk",
     "kl_divergence",
     "kl_estimators",
     "kl_optimal_policy",
     "kl_shaped_rewards",
+    "last_token_pool",
     "limits",
     "linear_reward",
     "load_baseball",
     "load_preferences",
     "load_puddings",
+    "next_token_loss",
     "noise_recipes",
     "noisy_labels",
     "optimal_value",
@@ -116,12 +138,14 @@ __all__ = [
     "plackett_luce_mle",
     "plackett_luce_nll",
     "plots",
+    "plots_backbone",
     "plots_noise",
     "plots_rl",
     "plots_statistics",
     "policy_gradient_loss",
     "ppo_loss",
     "preference_accuracy",
+    "pretraining",
     "rank_texts",
     "rao_kupper_log_probabilities",
     "reachable",

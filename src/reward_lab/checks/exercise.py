@@ -1,6 +1,7 @@
 """An exercise is a list of cases; checking an answer runs them and reports."""
 
 import hashlib
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -174,6 +175,13 @@ class _Listening:
     def create(self, *arguments: object) -> int:
         return self._heard(self._subject.create(*arguments)).value
 
+    def apply(self, handle: int, *arguments: object) -> Reply:
+        return self._unchanged(arguments, self._heard(self._subject.apply(handle, *arguments)))
+
+    def step(self, handle: int, learning_rate: float, weights: torch.Tensor, *arguments: object) -> dict:
+        reply = self._heard(self._subject.step(handle, learning_rate, weights, *arguments))
+        return self._unchanged(arguments, reply).value
+
     def length(self, handle: int) -> object:
         return self._heard(self._subject.length(handle)).value
 
@@ -213,8 +221,8 @@ def as_number(value: object, what: str = "a number") -> float:
 
 
 def close(a: float, b: float, tolerance: float) -> bool:
-    """Whether two numbers agree to an absolute and relative tolerance. NaN agrees with nothing."""
-    return a == b or abs(a - b) <= tolerance * max(1.0, abs(b))
+    """Whether two numbers agree to an absolute and relative tolerance. NaN agrees with nothing, infinity with itself."""
+    return a == b or (math.isfinite(b) and abs(a - b) <= tolerance * max(1.0, abs(b)))
 
 
 def expect_numbers(

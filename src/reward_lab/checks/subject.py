@@ -83,6 +83,17 @@ class Subject(Protocol):
     def items(self, handle: int, indices: Sequence[int]) -> Reply:
         """Several items of an instance, in this order; `value` is their list."""
 
+    def apply(self, handle: int, *arguments: object) -> Reply:
+        """Call an instance, a module, with these arguments."""
+
+    def step(self, handle: int, learning_rate: float, weights: torch.Tensor, *arguments: object) -> Reply:
+        """One step of plain gradient descent of a module on the sum of its outputs times `weights`.
+
+        `value` is a dict of what stands after the step: `parameters`, those of the module by name, each with its
+        `value`, its `gradient` (None if it has none) and whether it is `trainable`; and `built`, the states
+        of the Probes among the arguments that it was created with, in order.
+        """
+
 
 class LocalSubject:
     """A Subject in this process: the student's kernel, or a worker's.
@@ -98,6 +109,7 @@ class LocalSubject:
         self.device = device
         self.seed = seed
         self._instances: list[object] = []
+        self._created_with: list[list[tuple[Probe, object]]] = []
 
     def call(self, *arguments: object) -> Reply:
         built = self._build(arguments)
@@ -120,6 +132,8 @@ class LocalSubject:
 
         def make() -> int:
             self._instances.append(self.target(*built))
+            probes = [(a, b) for a, b in zip(arguments, built, strict=True) if isinstance(a, Probe)]
+            self._created_with.append(probes)
             return len(self._instances) - 1
 
         return self._ask(make, arguments, built)
@@ -131,6 +145,30 @@ class LocalSubject:
         instance = self._instances[handle]
         # Made plain one by one: an instance may hand out the same tensor again with other numbers in it.
         return self._ask(lambda: [plain(instance[index]) for index in indices], is_plain=True)
+
+    def apply(self, handle: int, *arguments: object) -> Reply:
+        built = self._build(arguments)
+        return self._ask(lambda: self._instances[handle](*built), arguments, built)
+
+    def step(self, handle: int, learning_rate: float, weights: torch.Tensor, *arguments: object) -> Reply:
+        built = self._build(arguments)
+
+        def request() -> dict:
+            module = self._instances[handle]
+            module.zero_grad()
+            total = (module(*built) * weights.to(self.device)).sum()
+            if total.requires_grad:  # else nothing gets a gradient, and the state says so
+                total.backward()
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    if parameter.grad is not None:
+                        parameter -= learning_rate * parameter.grad
+            return {
+                "parameters": {name: _parameter_state(p) for name, p in module.named_parameters()},
+                "built": [RECIPES[probe.recipe][1](made) for probe, made in self._created_with[handle]],
+            }
+
+        return self._ask(request, arguments, built)
 
     def _build(self, arguments: Sequence[object]) -> list[object]:
         built: list[object] = []
@@ -157,6 +195,14 @@ class LocalSubject:
             for a, b in zip(arguments, built, strict=True)
         )
         return Reply(value, failure, after, printed.getvalue())
+
+
+def _parameter_state(parameter: torch.nn.Parameter) -> dict:
+    return {
+        "value": parameter.detach(),
+        "gradient": parameter.grad,
+        "trainable": parameter.requires_grad,
+    }
 
 
 def _to_device(value: object, device: str) -> object:

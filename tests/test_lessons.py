@@ -70,6 +70,13 @@ def test_nothing_is_written_to_stderr(source, student):
             ]
 
 
+def test_no_widget_is_shown(source, student):
+    """Progress bars as widgets break a notebook that is saved without their state."""
+    for notebook, _ in (source, student):
+        data = [o.get("data", {}) for cell in notebook.cells for o in cell.get("outputs", [])]
+        assert not [d for d in data if "application/vnd.jupyter.widget-view+json" in d]
+
+
 def test_the_student_copy_reaches_its_end_with_every_check_not_yet(student):
     notebook, seconds = student
     assert seconds < SECONDS

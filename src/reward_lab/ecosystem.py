@@ -22,7 +22,7 @@ def missing() -> list[str]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep progress bars, warnings and logs of these packages away, on stdout and stderr."""
+    """Keep progress bars, warnings and logs of these packages away: the notebook's widgets, stdout and stderr."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -31,9 +31,21 @@ def quiet() -> Iterator[None]:
             contextlib.redirect_stderr(io.StringIO()),
             warnings.catch_warnings(action="ignore"),
         ):
+            _without_bars()
             yield
     finally:
         logging.disable(disabled)
+
+
+def _without_bars() -> None:
+    # In a notebook these bars are widgets, and a notebook saved with them may not open again.
+    import datasets
+    import huggingface_hub.utils
+    import transformers
+
+    datasets.disable_progress_bars()
+    huggingface_hub.utils.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def write_jsonl(path: Path, pairs: Pairs) -> None:

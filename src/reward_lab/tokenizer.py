@@ -15,9 +15,7 @@ def _library():
     try:
         import tokenizers
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "texts need the `tokenizers` library: pip install 'reward-lab[text]'"
-        ) from None
+        raise ModuleNotFoundError("texts need the `tokenizers` library: pip install tokenizers") from None
     return tokenizers
 
 

@@ -160,12 +160,13 @@ def _bubblewrap(device: str) -> list[str]:
     huge_pages = "/sys/kernel/mm/transparent_hugepage"
     for file in ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives", huge_pages):
         arguments += ["--ro-bind-try", file, file]
+    # Before Python's folders: a checkout may lie in /tmp.
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/tmp/matplotlib"]
     for folder in _python_folders():
         arguments += ["--ro-bind", folder, folder]
     for file in WORKER_FILES:
         arguments += ["--ro-bind", str(Path(__file__).parent / file), f"{INSIDE}/grader/{file}"]
     arguments += ["--ro-bind", str(Path(reward_lab.__file__).parent), f"{INSIDE}/reward_lab"]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/tmp/matplotlib"]
     for file in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):  # making it takes seconds
         arguments += ["--ro-bind", str(file), f"/tmp/matplotlib/{file.name}"]
     if device == "cuda":

@@ -36,8 +36,8 @@ POLL_SECONDS = 0.05
 MESSAGE_LETTERS = 4000
 
 _CLONE_NEWNS, _CLONE_NEWIPC, _CLONE_NEWPID = 0x20000, 0x8000000, 0x20000000
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT, _MS_REC, _MS_PRIVATE = (
-    2, 4, 8, 1, 0x20, 0x4000, 0x40000,
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = (
+    2, 4, 8, 1, 0x20, 0x1000, 0x4000, 0x40000,
 )  # fmt: skip
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -260,8 +260,15 @@ def _mount_fresh_folders(keep_proc: bool) -> None:
     """Empty temporary folders of limited size, that only this session sees; and no /proc but for CUDA."""
     _system("mount", _libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
     options = f"size={MAX_FILES},mode=1777".encode()
+    # Python itself may lie in /tmp. It is held open, and put back into the new one.
+    pythons = {path: os.open(path, os.O_PATH) for path in _python_folders_in("/tmp")}
     for folder in (b"/tmp", b"/dev/shm"):
         _system("mount", _libc.mount(b"tmpfs", folder, b"tmpfs", _MS_NOSUID | _MS_NODEV, options))
+    for path, descriptor in pythons.items():
+        os.makedirs(path)
+        source = f"/proc/self/fd/{descriptor}".encode()
+        _system("mount", _libc.mount(source, path.encode(), None, _MS_BIND | _MS_REC, None))
+        os.close(descriptor)
     if not keep_proc:
         facts = {}
         for name in ("cpuinfo", "meminfo"):  # torch reads the first
@@ -273,6 +280,13 @@ def _mount_fresh_folders(keep_proc: bool) -> None:
             with open(f"/proc/{name}", "w") as file:
                 file.write(text)
         _system("mount", _libc.mount(b"none", b"/proc", None, _MS_REMOUNT | _MS_RDONLY | flags, None))
+
+
+def _python_folders_in(folder: str) -> list[str]:
+    """Where this Python and its packages lie, as far as that is below a folder; nothing that lies below another."""
+    paths = {path for name in (sys.prefix, sys.base_prefix) for path in (name, os.path.realpath(name))}
+    below = sorted(path for path in paths if path.startswith(folder + "/"))
+    return [path for path in below if not any(path.startswith(other + "/") for other in below)]
 
 
 def _drop_privileges() -> None:

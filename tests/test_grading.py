@@ -6,14 +6,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from nbgrader.api import Gradebook
 
 from grader.__main__ import main
+from grader.build import ROOT
 from grader.demo_class import CLASS, fill, submit
 from grader.grading import course_seed, grade_class, grade_files, write_missing_feedback
 from grader.sandbox import sandbox_problem
@@ -202,6 +205,28 @@ def test_without_bubblewrap_the_grader_refuses_and_names_the_command(graded, mon
     assert main(["verify", file]) == 1
     said = capsys.readouterr().err
     assert "apt-get install bubblewrap" in said and "--unsafe" in said
+
+
+def link_or_copy(source, target):
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
+
+
+def test_a_python_that_lies_in_tmp_gets_its_sandbox_too(graded):
+    """The sandbox has a /tmp of its own; a checkout, and Python with it, may lie in the real one."""
+    file = graded / "submitted" / "ada" / LESSON / f"{LESSON}.ipynb"
+    packages = Path(torch.__file__).parent.parent
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+        (site,) = Path(folder).glob("lib/python*/site-packages")
+        shutil.rmtree(site)
+        shutil.copytree(packages, site, copy_function=link_or_copy, symlinks=True)
+        command = [f"{folder}/bin/python", "-m", "grader", "verify", str(file), "--seed", "s", "--json"]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["score"] == 10 and json.loads(run.stdout)["notes"] == []
 
 
 def test_unsafe_grades_in_a_plain_subprocess_and_says_so(graded, capsys):

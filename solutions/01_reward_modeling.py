@@ -176,7 +176,7 @@ for difference in (2.0, 0.0, -2.0):
 # Averaging forgets the order of the tokens: "dog bites man" and "man bites dog" get the same vector. For the
 # world of this lesson that is enough.
 
-# %%
+# %% tags=["experiment"]
 Code(inspect.getsource(rl.SimpleTextEncoder), language="python")
 
 # %%
@@ -190,7 +190,7 @@ print(f"token ids {tuple(token_ids.shape)}  ->  vectors {tuple(encoder(token_ids
 # One linear layer turns the vector into one number. That is the whole difference between a language model
 # and a reward model: not a word comes out, but a score.
 
-# %%
+# %% tags=["experiment"]
 Code(inspect.getsource(rl.RewardModel), language="python")
 
 # %%
@@ -207,7 +207,7 @@ print("rewards of four random texts, before any training:", [round(r, 3) for r i
 # second, it breaks. In 32-bit numbers $\sigma(-200)$ is exactly 0, and its logarithm is minus infinity.
 # `logsigmoid` computes both in one step, without going through the 0.
 
-# %%
+# %% tags=["experiment"]
 Code(inspect.getsource(rl.bradley_terry_loss), language="python")
 
 # %%
@@ -636,7 +636,7 @@ rl.plots.show(
 # suggests a cure. We change one thing at a time, and run each five times, with five seeds for data and
 # initial weights, because one lucky run proves nothing. `run_recipe` is the code for all of them:
 
-# %%
+# %% tags=["experiment"]
 Code(inspect.getsource(recipes.run_recipe), language="python")
 
 # %% tags=["experiment"]

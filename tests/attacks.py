@@ -21,6 +21,8 @@ def scores(accuracy=0.0, data=3.0, step=3.0, report=2.0) -> dict[str, float]:
 
 
 HONEST = scores(accuracy=2.0)
+LEFTOVERS = ("/tmp/pwned", "/tmp/seen", "/tmp/x", "/dev/shm/x")
+"""Files that some attacks try to write on the machine that grades them."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from grader.grading import grade_class
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 
-from .attacks import ATTACKS, HONEST
+from .attacks import ATTACKS, HONEST, LEFTOVERS
 from .conftest import LESSON
 
 pytestmark = [
@@ -76,7 +76,7 @@ def test_the_gradebook_holds_what_the_verdicts_say_and_nothing_else(class_under_
 
 
 def test_nothing_was_written_or_left_running_on_this_machine(class_under_attack):
-    for path in ("/tmp/pwned", "/tmp/seen", "/tmp/x", "/dev/shm/x"):
+    for path in LEFTOVERS:
         assert not Path(path).exists()
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:

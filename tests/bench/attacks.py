@@ -11,7 +11,7 @@ from grader.build import make_course
 from grader.demo_class import right_answers
 from grader.gradebook import pristine_lessons
 
-from ..attacks import ATTACKS
+from ..attacks import ATTACKS, LEFTOVERS
 from .grading import LESSON, PLAIN_CONFIG, fresh_course, grade_all
 
 
@@ -46,6 +46,9 @@ def _stock(course: Path, name: str, content: bytes) -> str:
         subprocess.run(command, cwd=copy, capture_output=True, timeout=120)
     except subprocess.TimeoutExpired:
         return "hangs"
+    finally:
+        for path in LEFTOVERS:
+            Path(path).unlink(missing_ok=True)
     if not (copy / "autograded" / name / LESSON / f"{LESSON}.ipynb").exists():
         return "ungraded"
     with Gradebook(f"sqlite:///{copy / 'gradebook.db'}", "reward-lab") as gradebook:

@@ -278,26 +278,6 @@ def test_a_legitimate_answer_gets_full_marks_on_cuda(name, answer):
     assert report.score == report.max_score, str(report)
 
 
-def test_points_are_those_that_the_lesson_promises():
-    points = {
-        "preference_accuracy": 2,
-        "SyntheticPreferenceDataset": 3,
-        "training_step": 3,
-        "held_out_report": 2,
-    }
-    assert {name: getattr(lesson01, name).max_score for name in points} == points
-
-
-@pytest.mark.parametrize("name", ["preference_accuracy", "training_step", "held_out_report"])
-def test_an_empty_exercise_is_not_yet_with_its_next_step(name):
-    def stub(*arguments):
-        raise NotImplementedError
-
-    report = report_on(name, stub)
-    assert report.not_yet and report.score == 0
-    assert "not yet" in str(report) and getattr(lesson01, name).first_step in str(report)
-
-
 # Mistakes that the checks know by name
 
 

@@ -225,22 +225,6 @@ def test_a_legitimate_answer_gets_full_marks_on_cuda(name, answer):
     assert report.score == report.max_score, str(report)
 
 
-def test_points_are_those_that_the_lesson_promises():
-    assert {name: getattr(lesson03, name).max_score for name in lesson03.__all__} == dict.fromkeys(
-        ("calibration", "davidson_nll", "flip_corrected_loss", "noisy_labels", "smoothed_bt_loss"), 2
-    )
-
-
-@pytest.mark.parametrize("name", lesson03.__all__)
-def test_an_empty_exercise_is_not_yet_with_its_next_step(name):
-    def stub(*arguments):
-        raise NotImplementedError
-
-    report = report_on(name, stub)
-    assert report.not_yet and report.score == 0
-    assert "not yet" in str(report) and getattr(lesson03, name).first_step in str(report)
-
-
 # Mistakes that the checks know by name
 
 KNOWN = [

@@ -216,21 +216,6 @@ def test_a_legitimate_answer_gets_full_marks_on_cuda(name, answer):
     assert report.score == report.max_score, str(report)
 
 
-def test_points_are_those_that_the_lesson_promises():
-    points = {"last_token_pool": 2, "next_token_loss": 3, "RewardFromBackbone": 3, "data_efficiency": 2}
-    assert {name: getattr(lesson04, name).max_score for name in points} == points
-
-
-@pytest.mark.parametrize("name", lesson04.__all__)
-def test_an_empty_exercise_is_not_yet_with_its_next_step(name):
-    def stub(*arguments):
-        raise NotImplementedError
-
-    report = report_on(name, stub)
-    assert report.not_yet and report.score == 0
-    assert "not yet" in str(report) and getattr(lesson04, name).first_step in str(report)
-
-
 def test_an_empty_forward_is_not_yet_too():
     class Stub(nn.Module):
         def __init__(self, backbone, freeze):

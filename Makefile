@@ -53,11 +53,11 @@ notebooks: setup
 check: setup
 	@$(BIN)/python -m grader.build --check
 
-grade: setup
+grade: setup sandbox
 	@test -n "$(COURSE)" -a -n "$(LESSON)" || (echo "make grade COURSE=folder LESSON=01_reward_modeling"; exit 2)
 	@$(BIN)/python -m grader run "$(COURSE)" "$(LESSON)"
 
-bench: setup
+bench: setup sandbox
 	@$(BIN)/python -m tests.bench
 
 figures: setup

@@ -26,7 +26,8 @@ def show(figure: Figure, alt: str) -> None:
     plt.close(figure)
 
 
-def _panels(count: int, width: float = 5.2, height: float = 3.8) -> tuple[Figure, Sequence[Axes]]:
+def new_panels(count: int, width: float = 5.2, height: float = 3.8) -> tuple[Figure, Sequence[Axes]]:
+    """A figure with so many plots side by side, in the style of the lessons. Width and height of one, in inches."""
     figure, axes = plt.subplots(
         1, count, figsize=(width * count, height), layout="constrained", squeeze=False
     )
@@ -38,7 +39,7 @@ def _panels(count: int, width: float = 5.2, height: float = 3.8) -> tuple[Figure
 
 def plot_bradley_terry(differences: Sequence[float] = (2.0, -2.0)) -> Figure:
     """The preference probability and the loss as functions of the reward difference, with points marked."""
-    figure, (left, right) = _panels(2)
+    figure, (left, right) = new_panels(2)
     x = np.linspace(-5, 5, 201)
     marked = np.asarray(differences)
     for axis, curve, name, offset in (
@@ -65,7 +66,7 @@ def plot_history(history: History, title: str, held_out: bool = True, limit: flo
         held_out: show held-out pairs too.
         limit: the best possible accuracy; None where nobody knows it.
     """
-    figure, (left, right) = _panels(2)
+    figure, (left, right) = new_panels(2)
     epochs = np.arange(1, len(history.train_loss) + 1)
     for axis, name in ((left, "loss"), (right, "accuracy")):
         axis.plot(epochs, getattr(history, f"train_{name}"), color=BLUE, label="training pairs")
@@ -93,7 +94,7 @@ def plot_history(history: History, title: str, held_out: bool = True, limit: flo
 
 def plot_quality_against_reward(panels: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
     """One scatter plot per entry: name -> (true qualities, predicted rewards), with the correlation."""
-    figure, axes = _panels(len(panels))
+    figure, axes = new_panels(len(panels))
     for axis, (name, (quality, reward)) in zip(axes, panels.items(), strict=True):
         axis.scatter(quality, reward, color=BLUE, s=16, alpha=0.7)
         correlation = np.corrcoef(quality, reward)[0, 1]
@@ -114,7 +115,7 @@ def plot_seeds(
         title: the finding.
         xlabel: what the values are.
     """
-    figure, (axis,) = _panels(1, width=8.5, height=0.6 * len(results) + 1.9)
+    figure, (axis,) = new_panels(1, width=8.5, height=0.6 * len(results) + 1.9)
     for row, values in enumerate(results.values()):
         axis.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.6)
         mean = float(np.mean(values))

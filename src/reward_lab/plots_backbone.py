@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from .plots import BLUE, GREEN, GREY, ORANGE, _panels
+from .plots import BLUE, GREEN, GREY, ORANGE, new_panels
 
 
 def plot_data_efficiency(
@@ -18,7 +18,7 @@ def plot_data_efficiency(
         limits: name -> accuracy that the curves are held against, a horizontal line each.
         title: the finding.
     """
-    figure, (axis,) = _panels(1, width=8.2, height=4.6)
+    figure, (axis,) = new_panels(1, width=8.2, height=4.6)
     styles = zip((BLUE, ORANGE, GREEN), ("-", "--", "-."), ("o", "s", "^"), strict=True)
     for (name, result), (colour, line, marker) in zip(results.items(), styles, strict=False):
         sizes = np.array(list(result))

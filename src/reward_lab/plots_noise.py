@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .plots import BLUE, GREEN, GREY, ORANGE, _panels
+from .plots import BLUE, GREEN, GREY, ORANGE, new_panels
 
 COLOURS, STYLES, MARKERS = (BLUE, ORANGE, GREEN), ("-", "--", "-."), ("o", "s", "^")
 
@@ -26,7 +26,7 @@ def plot_floors(
         simulated: number of labels -> Brier scores of the true probabilities on that many, one a seed.
         floors: name -> candidate for the floor in the second panel.
     """
-    figure, (left, right) = _panels(2)
+    figure, (left, right) = new_panels(2)
     left.plot(forecasts, scores, ".", color=BLUE, label="simulated")
     left.axvline(p, color=GREY, linestyle=":", label=f"truth, p = {p:g}")
     candidates = (p * (1 - p), min(p, 1 - p) ** 2)
@@ -56,7 +56,7 @@ def plot_loss_shapes(
     margins: np.ndarray, losses: Mapping[str, np.ndarray], slopes: Mapping[str, np.ndarray], title: str
 ) -> Figure:
     """Losses as functions of the margin, and their slopes; up to three of them."""
-    figure, (left, right) = _panels(2)
+    figure, (left, right) = new_panels(2)
     for axis, curves in ((left, losses), (right, slopes)):
         for (name, values), colour, style in zip(curves.items(), COLOURS, STYLES, strict=False):
             axis.plot(margins, values, color=colour, linestyle=style, label=name)
@@ -87,7 +87,7 @@ def plot_bands(
         limit: name and value of a horizontal line.
         log: both axes logarithmic; the limit is then left out of the axis if it is 0.
     """
-    figure, (axis,) = _panels(1, width=7.5)
+    figure, (axis,) = new_panels(1, width=7.5)
     for (name, values), colour, style, marker in zip(curves.items(), COLOURS, STYLES, MARKERS, strict=False):
         values = np.atleast_2d(values)
         axis.plot(x, values.mean(axis=0), color=colour, linestyle=style, marker=marker, label=name)
@@ -114,7 +114,7 @@ def plot_regimes(
         guessing: the excess log loss of a model that always says one half.
         title: the finding.
     """
-    figure, (left, right) = _panels(2, height=1.25 * len(results) + 1.2)
+    figure, (left, right) = new_panels(2, height=1.25 * len(results) + 1.2)
     row, ticks = 0.0, {}
     for regime, losses in results.items():
         left.text(
@@ -161,7 +161,7 @@ def plot_tie_probability(
         observed: difference, share of ties and its standard error, each (pairs,).
         title: the finding.
     """
-    figure, (axis,) = _panels(1, width=7.5)
+    figure, (axis,) = new_panels(1, width=7.5)
     for (name, values), colour, style in zip(curves.items(), COLOURS, STYLES, strict=False):
         axis.plot(difference, values, color=colour, linestyle=style, label=name)
     axis.errorbar(
@@ -181,7 +181,7 @@ def plot_reliability(reports: Mapping[str, dict], title: str) -> Figure:
         reports: name -> what `calibration` returns.
         title: the finding.
     """
-    figure, axes = _panels(len(reports), width=4.4)
+    figure, axes = new_panels(len(reports), width=4.4)
     for axis, (name, report) in zip(axes, reports.items(), strict=True):
         mean, rate, count = np.array(report["curve"]).T
         error = np.sqrt(np.maximum(rate * (1 - rate), 1 / count) / count)

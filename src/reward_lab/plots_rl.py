@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import BLUE, GREEN, GREY, ORANGE, _panels
+from .plots import BLUE, GREEN, GREY, ORANGE, new_panels
 from .rl_trainer import RLHistory
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
@@ -30,7 +30,7 @@ def plot_runs(
         panels: a field of RLHistory -> lines to draw across its panel, name -> value.
         title: the finding.
     """
-    figure, axes = _panels(len(panels), width=5.4 if len(panels) < 3 else 4.4, height=4.2)
+    figure, axes = new_panels(len(panels), width=5.4 if len(panels) < 3 else 4.4, height=4.2)
     for axis, (name, lines) in zip(axes, panels.items(), strict=True):
         for (method, histories), (colour, style) in zip(runs.items(), STYLES, strict=False):
             _band(axis, histories, name, colour, style, method)
@@ -51,7 +51,7 @@ def _band(axis: Axes, histories: Sequence[RLHistory], name: str, colour: str, st
 
 def plot_clipped_objective(clip: float = 0.2) -> Figure:
     """PPO's objective for one word as a function of the ratio, for a good word and for a bad one."""
-    figure, axes = _panels(2, width=4.6, height=3.6)
+    figure, axes = new_panels(2, width=4.6, height=3.6)
     ratio = np.linspace(0.4, 1.6, 241)
     for axis, advantage, kind in ((axes[0], 1.0, "better"), (axes[1], -1.0, "worse")):
         plain, clipped = ratio * advantage, ratio.clip(1 - clip, 1 + clip) * advantage
@@ -74,7 +74,7 @@ def plot_gradient_noise(offsets: Sequence[float], noise: Mapping[str, Sequence[f
         noise: way of estimating -> variance over squared length of the exact gradient, one for each constant.
         title: the finding.
     """
-    figure, (axis,) = _panels(1, width=6.5, height=3.6)
+    figure, (axis,) = new_panels(1, width=6.5, height=3.6)
     for (name, values), (colour, style) in zip(noise.items(), STYLES, strict=False):
         axis.plot(offsets, values, color=colour, linestyle=style, marker="o", label=name)
     axis.set(xlabel="constant added to every reward", ylabel="variance / |exact gradient|²", yscale="log")
@@ -97,7 +97,7 @@ def plot_optima(
         marks: name -> a point (KL, value) to set beside the curves.
         title: the finding.
     """
-    figure, (axis,) = _panels(1, width=7.5, height=4.2)
+    figure, (axis,) = new_panels(1, width=7.5, height=4.2)
     for (name, values), (colour, style) in zip(curves.items(), STYLES, strict=False):
         axis.plot(kl, values, color=colour, linestyle=style, label=name)
     for (name, (x, y)), marker in zip(marks.items(), "osD^", strict=False):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .plots import BLUE, GREEN, GREY, ORANGE, _panels
+from .plots import BLUE, GREEN, GREY, ORANGE, new_panels
 
 
 def plot_intervals(
@@ -22,7 +22,7 @@ def plot_intervals(
         title: the finding.
         xlabel: what the estimates are.
     """
-    figure, axes = _panels(len(panels), height=0.36 * len(names) + 1.5)
+    figure, axes = new_panels(len(panels), height=0.36 * len(names) + 1.5)
     rows = np.arange(len(names))
     for axis, (name, (estimates, errors)) in zip(axes, panels.items(), strict=True):
         estimates, errors = np.asarray(estimates), np.asarray(errors)
@@ -56,7 +56,7 @@ def plot_lines(
     yscale: str = "linear",
 ) -> Figure:
     """One line per entry, each in its own colour and style, against the numbers 0, 1, 2, ... of its values."""
-    figure, (axis,) = _panels(1, width=8.5)
+    figure, (axis,) = new_panels(1, width=8.5)
     first = 1 if xscale == "log" else 0  # a logarithmic axis has no 0
     styles = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
     for (name, values), (colour, style) in zip(lines.items(), styles, strict=False):

@@ -85,8 +85,8 @@ class Worker:
 
 
 def exercise_of(check: NotebookNode, lesson: str) -> Exercise:
-    """The exercise that a check cell of a lesson asks for: check.NAME in reward_lab.checks.lessonNN."""
-    module = importlib.import_module(f"reward_lab.checks.lesson{lesson[:2]}")
+    """The exercise that a check cell of a lesson asks for: check.NAME in reward_lab.lessons.lessonNN."""
+    module = importlib.import_module(f"reward_lab.lessons.lesson{lesson[:2]}.checks")
     return getattr(module, check.id.removeprefix("check_"))
 
 

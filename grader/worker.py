@@ -60,10 +60,10 @@ def preload() -> object:
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    import reward_lab.checks
+    import reward_lab.lessons
 
-    for module in pkgutil.iter_modules(reward_lab.checks.__path__):
-        importlib.import_module(f"reward_lab.checks.{module.name}")
+    for lesson in pkgutil.iter_modules(reward_lab.lessons.__path__):
+        importlib.import_module(f"reward_lab.lessons.{lesson.name}.checks")
 
     class StudentShell(InteractiveShell):
         """IPython's shell without the parts that need a terminal, a network or a history."""

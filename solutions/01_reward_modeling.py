@@ -44,8 +44,7 @@ from IPython.display import Code
 from torch.utils.data import Dataset
 
 import reward_lab as rl
-from reward_lab import recipes
-from reward_lab.checks import lesson01 as check
+from reward_lab.lessons.lesson01 import check, experiments
 
 torch.set_num_threads(1)  # models this small run faster on one thread than on several
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -422,7 +421,7 @@ check.training_step(training_step)
 # %% tags=["experiment"]
 my_guess = None  # the training accuracy after 20 epochs, for example 0.8
 
-reward_model, history = recipes.run_recipe(recipes.USUAL, SEED, device)
+reward_model, history = experiments.run_recipe(experiments.USUAL, SEED, device)
 for epoch in (1, 5, 10, 15, 20):
     loss, accuracy = history.train_loss[epoch - 1], history.train_accuracy[epoch - 1]
     print(f"epoch {epoch:2d}: training loss {loss:.4f}, training accuracy {accuracy:.3f}")
@@ -542,7 +541,7 @@ check.held_out_report(held_out_report)
 # %% tags=["experiment"]
 my_guess = None  # the held-out accuracy, for example 0.95
 
-held_out = tuple(part.to(device) for part in recipes.held_out_pairs(SEED))
+held_out = tuple(part.to(device) for part in experiments.held_out_pairs(SEED))
 train = tuple(part.to(device) for part in dataset.pairs)
 report = rl.held_out_report(reward_model, train, held_out)
 print("                     this model   guessing   best possible")
@@ -637,7 +636,7 @@ rl.plots.show(
 # initial weights, because one lucky run proves nothing. `run_recipe` is the code for all of them:
 
 # %% tags=["experiment"]
-Code(inspect.getsource(recipes.run_recipe), language="python")
+Code(inspect.getsource(experiments.run_recipe), language="python")
 
 # %% tags=["experiment"]
 SEEDS = range(5)
@@ -647,7 +646,7 @@ def over_seeds(recipe):
     """Held-out accuracy for each seed, with a line for each."""
     accuracies = []
     for seed in SEEDS:
-        _, run = recipes.run_recipe(recipe, seed, device)
+        _, run = experiments.run_recipe(recipe, seed, device)
         accuracies.append(run.held_out_accuracy[-1])
         print(f"seed {seed}: training accuracy {run.train_accuracy[-1]:.3f}, ", end="")
         print(f"held-out accuracy {run.held_out_accuracy[-1]:.3f}, held-out loss {run.held_out_loss[-1]:.2f}")
@@ -655,14 +654,14 @@ def over_seeds(recipe):
     return accuracies
 
 
-results = {"usual recipe": over_seeds(recipes.USUAL)}
+results = {"usual recipe": over_seeds(experiments.USUAL)}
 
 # %% [markdown]
 # **Cure 1: fresh pairs.** Draw 2,000 new pairs every epoch, 40,000 in all, with the same number of steps. Nothing can be
 # learnt by heart that comes only once.
 
 # %% tags=["experiment"]
-results["fresh pairs every epoch"] = over_seeds(recipes.FRESH_PAIRS)
+results["fresh pairs every epoch"] = over_seeds(experiments.FRESH_PAIRS)
 
 # %% [markdown]
 # The best cure is more data. It is also the one that money buys: in practice every pair is a person's time.
@@ -671,7 +670,7 @@ results["fresh pairs every epoch"] = over_seeds(recipes.FRESH_PAIRS)
 # learning rate 0.001 takes off 0.3 % a step; that is strong, and it has to be.
 
 # %% tags=["experiment"]
-results["weight decay 3"] = over_seeds(recipes.WEIGHT_DECAY)
+results["weight decay 3"] = over_seeds(experiments.WEIGHT_DECAY)
 
 # %% [markdown]
 # **Cure 3: a smaller start.** PyTorch draws embeddings with standard deviation 1. Averaged over 20 tokens, that is a
@@ -682,7 +681,7 @@ results["weight decay 3"] = over_seeds(recipes.WEIGHT_DECAY)
 # **Predict, then run.** Only the start differs; the model can still fit every training pair. Will it?
 
 # %% tags=["experiment"]
-results["embeddings start at 0.02"] = over_seeds(recipes.SMALL_START)
+results["embeddings start at 0.02"] = over_seeds(experiments.SMALL_START)
 
 # %% [markdown]
 # The training accuracy is 1.000 again, so no freedom was taken away. The held-out accuracy is up by more than 0.1.
@@ -691,14 +690,14 @@ results["embeddings start at 0.02"] = over_seeds(recipes.SMALL_START)
 # too sure of itself. Weight decay mends that, so we take both, and larger batches. (Guessing has a held-out loss of 0.69.)
 
 # %% tags=["experiment"]
-results["small start, decay 5, batch 500"] = over_seeds(recipes.BEST)
+results["small start, decay 5, batch 500"] = over_seeds(experiments.BEST)
 
 # %% tags=["experiment"]
 linear = []
 for seed in SEEDS:
     pairs = rl.SyntheticPreferenceDataset(2000, 20, 1000, seed=seed).pairs
     weights = rl.fit_linear_bradley_terry(*pairs, vocab_size=1000)
-    linear.append(rl.preference_accuracy(*(rl.linear_reward(weights, part) for part in recipes.held_out_pairs(seed))))
+    linear.append(rl.preference_accuracy(*(rl.linear_reward(weights, part) for part in experiments.held_out_pairs(seed))))
 
 usual, start = np.mean(results["usual recipe"]), np.mean(results["embeddings start at 0.02"])
 rl.plots.show(

@@ -42,7 +42,8 @@ import torch.nn.functional as F
 from IPython.display import Code
 
 import reward_lab as rl
-from reward_lab.checks import lesson02 as check
+from reward_lab import statistics
+from reward_lab.lessons.lesson02 import check, figures
 
 torch.set_num_threads(1)  # tables this small run faster on one thread than on several
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -74,7 +75,7 @@ _ = torch.manual_seed(SEED)
 # each of the others. Every pair met 13 times.
 
 # %%
-season = rl.load_baseball()
+season = statistics.load_baseball()
 teams, wins = season.teams, season.wins  # wins[i, j]: how often team i beat team j, (7, 7)
 print(" " * 12 + "".join(f"{team[:4]:>6}" for team in teams) + "   all wins")
 for team, row in zip(teams, wins.tolist(), strict=True):
@@ -94,7 +95,7 @@ print(f"{wins.sum().item()} games")
 # %% tags=["experiment"]
 calendar = torch.tensor([[0, 7, 0, 0], [3, 0, 6, 0], [0, 4, 0, 9], [0, 0, 1, 0]])
 rates = calendar.sum(dim=1) / (calendar + calendar.T).sum(dim=1)
-for name, rate, ability in zip(("Strong", "Middle", "Climber", "Weak"), rates, rl.bt_mle(calendar), strict=True):
+for name, rate, ability in zip(("Strong", "Middle", "Climber", "Weak"), rates, statistics.bt_mle(calendar), strict=True):
     print(f"{name:8} win rate {rate:.2f}   ability {ability:+.2f}")
 
 # %% [markdown]
@@ -129,9 +130,9 @@ for name, rate, ability in zip(("Strong", "Middle", "Climber", "Weak"), rates, r
 # give one player the value 0 in its place. Never compare abilities of two fits before you know which choice was made.
 
 # %% tags=["experiment"]
-abilities = rl.bt_mle(wins)
+abilities = statistics.bt_mle(wins)
 for shift in (0, 10, -3):
-    print(f"abilities shifted by {shift:+3d}: log-likelihood {rl.bt_log_likelihood(wins, abilities + shift):.6f}")
+    print(f"abilities shifted by {shift:+3d}: log-likelihood {statistics.bt_log_likelihood(wins, abilities + shift):.6f}")
 
 # %% [markdown]
 # ### When there is no estimate
@@ -150,7 +151,7 @@ for shift in (0, 10, -3):
 # Here is the function that follows the arrows. You may use it below.
 
 # %%
-Code(inspect.getsource(rl.reachable), language="python")
+Code(inspect.getsource(statistics.reachable), language="python")
 
 # %% [markdown]
 # **Predict, then run.** In the first table A won all 10 games against B and C. In the second A lost one of 11. We climb the
@@ -160,11 +161,11 @@ Code(inspect.getsource(rl.reachable), language="python")
 climbs = {}
 for name, lost in (("A never lost", 0), ("A lost once", 1)):
     table = torch.tensor([[0, 5, 5], [lost, 0, 3], [0, 2, 0]])
-    climbs[name] = rl.bt_mm_path(table, 10_000)[:, 0]
+    climbs[name] = statistics.bt_mm_path(table, 10_000)[:, 0]
     print(f"{name}: ability of A after", ", ".join(f"{n:,} iterations {climbs[name][n]:.2f}" for n in (10, 100, 1_000, 10_000)))
 
 rl.plots.show(
-    rl.plots_statistics.plot_lines(
+    figures.plot_lines(
         climbs,
         "Never lost: no iteration is the last one",
         xlabel="iteration (log scale)",
@@ -213,7 +214,7 @@ rl.plots.show(
 #
 # **By hand.** `[[0, 3], [1, 0]]` gives `[0.5493, -0.5493]`. `[[0, 3], [0, 0]]` is an error: player 0 never loses.
 #
-# <details><summary>Hint 1</summary><code>rl.reachable(wins).all()</code> says whether arrows lead from everybody to everybody. What does <code>rl.reachable(wins + wins.T)</code> say?</details>
+# <details><summary>Hint 1</summary><code>statistics.reachable(wins).all()</code> says whether arrows lead from everybody to everybody. What does <code>statistics.reachable(wins + wins.T)</code> say?</details>
 # <details><summary>Hint 2</summary>The classical iteration: with worth <code>exp(a)</code>, the new worth of i is its wins divided by the sum over j of games[i, j] / (worth[i] + worth[j]). Take logarithms and centre. Repeat.</details>
 # <details><summary>Hint 3</summary>Or minimise minus the log-likelihood with <code>torch.optim.LBFGS(..., line_search_fn="strong_wolfe")</code> in float64. Divide it by the number of games: a fixed step that suits ten games is far too long for ten thousand. Whatever you do, bound the number of iterations.</details>
 # <details><summary>Solution idea</summary>First the two tests with <code>reachable</code>, on games and then on wins. Then start from zeros, and apply the classical iteration until nothing moves by more than 1e-10.</details>
@@ -234,9 +235,9 @@ def bt_mle(wins):
     ### BEGIN SOLUTION
     wins = wins.double()
     games = wins + wins.T
-    if not rl.reachable(games).all():
+    if not statistics.reachable(games).all():
         raise ValueError("the players are not connected: some of them never met, not even through others")
-    if not rl.reachable(wins).all():
+    if not statistics.reachable(wins).all():
         raise ValueError("there is a group that never loses to the rest")
     abilities = torch.zeros(len(wins), dtype=torch.float64, device=wins.device)
     for _ in range(10_000):
@@ -270,7 +271,7 @@ def climb(step_from, steps=30):
     """Log-likelihood that is missing to the maximum, after each step from zero."""
     a, gaps = torch.zeros(7, dtype=torch.float64), []
     for _ in range(steps + 1):
-        gaps.append((rl.bt_log_likelihood(wins, abilities) - rl.bt_log_likelihood(wins, a)).clamp(min=1e-13).item())
+        gaps.append((statistics.bt_log_likelihood(wins, abilities) - statistics.bt_log_likelihood(wins, a)).clamp(min=1e-13).item())
         a = a + step_from(a)
     return gaps
 
@@ -283,11 +284,11 @@ def surplus(a):
 gaps = {
     "gradient, step 0.1": climb(lambda a: 0.1 * surplus(a)),
     "gradient, step 0.02": climb(lambda a: 0.02 * surplus(a)),
-    "classical iteration": (rl.bt_log_likelihood(wins, abilities) - rl.bt_log_likelihood(wins, rl.bt_mm_path(wins, 30))).clamp(min=1e-13),
-    "Newton": climb(lambda a: torch.linalg.pinv(rl.bt_information(wins, a)) @ surplus(a)),
+    "classical iteration": (statistics.bt_log_likelihood(wins, abilities) - statistics.bt_log_likelihood(wins, statistics.bt_mm_path(wins, 30))).clamp(min=1e-13),
+    "Newton": climb(lambda a: torch.linalg.pinv(statistics.bt_information(wins, a)) @ surplus(a)),
 }
 rl.plots.show(
-    rl.plots_statistics.plot_lines(
+    figures.plot_lines(
         gaps,
         "A gradient step that is too long never arrives;\nthe classical iteration has no step size to get wrong",
         xlabel="iteration",
@@ -392,7 +393,7 @@ my_guess = None  # how many of the 21 pairs
 
 def pair_errors(wins, abilities):
     """Standard errors of all differences of two abilities, (K, K)."""
-    covariance = rl.bt_covariance(wins, abilities)
+    covariance = statistics.bt_covariance(wins, abilities)
     variances = covariance.diagonal()
     return (variances.unsqueeze(1) + variances - 2 * covariance).clamp(min=0).sqrt()
 
@@ -402,12 +403,12 @@ def pairs_told_apart(differences, errors):
     return (torch.triu(differences.abs() > 1.96 * errors, diagonal=1)).sum().item()
 
 
-errors = rl.bt_standard_errors(wins, abilities)
+errors = statistics.bt_standard_errors(wins, abilities)
 differences = abilities.unsqueeze(1) - abilities
 against_last = pair_errors(wins, abilities)[-1]
 apart = pairs_told_apart(differences, pair_errors(wins, abilities))
 rl.plots.show(
-    rl.plots_statistics.plot_intervals(
+    figures.plot_intervals(
         {
             "centred: the mean is 0": (abilities, errors),
             "the same fit, Baltimore fixed at 0": (abilities - abilities[-1], against_last),
@@ -437,7 +438,7 @@ print(f"pairs told apart: {apart} of 21; your guess: {my_guess}")
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(SEED)
-seasons = rl.simulate_wins((wins + wins.T).expand(2000, 7, 7), abilities, generator)
+seasons = statistics.simulate_wins((wins + wins.T).expand(2000, 7, 7), abilities, generator)
 totals = seasons.sum(dim=2)  # (2000, 7)
 first = (totals == totals.amax(dim=1, keepdim=True)).double()
 share = (first / first.sum(dim=1, keepdim=True)).mean(dim=0)  # a shared first place counts in parts
@@ -471,9 +472,9 @@ collected = torch.zeros(7, 7)
 for winner, loser in logs:
     collected[winner, loser] += 1
 
-fitted = rl.bt_mle(collected)
+fitted = statistics.bt_mle(collected)
 print(f"largest difference between the two fits: {(fitted - abilities).abs().max():.6f}")
-print(f"standard error of Milwaukee: {rl.bt_standard_errors(collected, fitted)[0]:.3f}, in place of {errors[0]:.3f}")
+print(f"standard error of Milwaukee: {statistics.bt_standard_errors(collected, fitted)[0]:.3f}, in place of {errors[0]:.3f}")
 print(f"pairs told apart: {pairs_told_apart(differences, pair_errors(collected, fitted))}, in place of {apart}")
 
 # %% [markdown]
@@ -490,9 +491,9 @@ def coverage(seed, times, seasons=100):
     """Share of 95 % intervals that hold the truth, over seasons and teams, with every game counted `times` times."""
     generator = torch.Generator().manual_seed(seed)
     held = []
-    for season in rl.simulate_wins((wins + wins.T).expand(seasons, 7, 7), abilities, generator):
-        estimate = rl.bt_mle(times * season)
-        held.append((estimate - abilities).abs() < 1.96 * rl.bt_standard_errors(times * season, estimate))
+    for season in statistics.simulate_wins((wins + wins.T).expand(seasons, 7, 7), abilities, generator):
+        estimate = statistics.bt_mle(times * season)
+        held.append((estimate - abilities).abs() < 1.96 * statistics.bt_standard_errors(times * season, estimate))
     return torch.stack(held).double().mean().item()
 
 
@@ -581,7 +582,7 @@ def bt_order_effect(home_wins, away_wins):
     """
     ### BEGIN SOLUTION
     home_wins, away_wins = home_wins.double(), away_wins.double()
-    if not rl.reachable(home_wins + away_wins).all():
+    if not statistics.reachable(home_wins + away_wins).all():
         raise ValueError("the graph of wins is not strongly connected")
     if not home_wins.any() or not away_wins.any():
         raise ValueError("the same side won every game")
@@ -617,9 +618,9 @@ check.bt_order_effect(bt_order_effect)
 my_guess = None  # a probability, for example 0.6
 
 at_home, away = season.home_wins, season.away_wins
-with_effect, alpha = rl.bt_order_effect(at_home, away)
-_, alpha_error = rl.bt_order_standard_errors(at_home, away, with_effect, alpha)
-without, with_ = rl.bt_deviance(at_home, away, abilities), rl.bt_deviance(at_home, away, with_effect, alpha)
+with_effect, alpha = statistics.bt_order_effect(at_home, away)
+_, alpha_error = statistics.bt_order_standard_errors(at_home, away, with_effect, alpha)
+without, with_ = statistics.bt_deviance(at_home, away, abilities), statistics.bt_deviance(at_home, away, with_effect, alpha)
 print(f"home advantage {alpha:.3f}, standard error {alpha_error:.3f} (published: 0.302, 0.131)")
 print(f"chance of the home side between equals: {torch.sigmoid(torch.tensor(alpha)):.3f}; your guess: {my_guess}")
 print(f"deviance without home advantage {without:.3f} (published: 44.053), with it {with_:.3f}: lower by {without - with_:.2f}")
@@ -700,17 +701,17 @@ true_scores = torch.tensor([1.0, 0.5, 0.0, -0.5, -1.0], dtype=torch.float64)
 
 def fit_as_pairs(rankings):
     """Bradley-Terry on all pairs, as if each were a comparison of its own."""
-    table = rl.pairs_of_rankings(rankings)
-    scores = rl.bt_mle(table)
-    return scores, rl.bt_standard_errors(table, scores)
+    table = statistics.pairs_of_rankings(rankings)
+    scores = statistics.bt_mle(table)
+    return scores, statistics.bt_standard_errors(table, scores)
 
 
 held, estimates, claimed = {}, {}, {}
-for name, fit in (("choices (Plackett-Luce)", rl.plackett_luce_mle), ("all pairs (Bradley-Terry)", fit_as_pairs)):
+for name, fit in (("choices (Plackett-Luce)", statistics.plackett_luce_mle), ("all pairs (Bradley-Terry)", fit_as_pairs)):
     held[name], estimates[name], claimed[name] = [], [], []
     for seed in range(10):
         generator = torch.Generator().manual_seed(seed)
-        fits = [fit(rl.draw_rankings(true_scores, 60, generator)) for _ in range(50)]
+        fits = [fit(statistics.draw_rankings(true_scores, 60, generator)) for _ in range(50)]
         scores, errors_claimed = (torch.stack(part) for part in zip(*fits, strict=True))  # (50, 5) each
         estimates[name].append(scores)
         claimed[name].append(errors_claimed.mean())
@@ -797,7 +798,7 @@ for name, r in rewards.items():
 once = torch.zeros(40, 40)
 once[torch.arange(0, 40, 2), torch.arange(1, 40, 2)] = 1  # text 0 beats text 1, text 2 beats text 3, ...
 try:
-    rl.bt_mle(once)
+    statistics.bt_mle(once)
 except ValueError as error:
     print(error)
 

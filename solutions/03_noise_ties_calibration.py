@@ -43,8 +43,8 @@ import torch.nn.functional as F
 from IPython.display import Code
 
 import reward_lab as rl
-from reward_lab import noise_recipes as recipes
-from reward_lab.checks import lesson03 as check
+from reward_lab import statistics
+from reward_lab.lessons.lesson03 import check, experiments, figures
 
 torch.set_num_threads(1)  # models this small run faster on one thread than on several
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -78,10 +78,10 @@ _ = torch.manual_seed(SEED)
 # preferred with probability $p = \sigma(r_1 - r_2)$. That is the whole world:
 
 # %%
-Code(inspect.getsource(rl.PreferenceWorld), language="python")
+Code(inspect.getsource(statistics.PreferenceWorld), language="python")
 
 # %%
-pairs = recipes.draw_world(20_000, SEED)
+pairs = experiments.draw_world(20_000, SEED)
 p = pairs.p
 print(f"{len(p):,} pairs, p from {p.min():.4f} to {p.max():.4f}")
 print(f"pairs that are close calls (p from 0.4 to 0.6): {((p > 0.4) & (p < 0.6)).double().mean():.0%}")
@@ -98,7 +98,7 @@ print(f"two people agree on {(p**2 + (1 - p) ** 2).mean():.1%} of pairs")
 # more often than people agree with each other?
 
 # %% tags=["experiment"]
-limits = rl.limits(p)
+limits = statistics.limits(p)
 print(f"agreement between two people    {(p**2 + (1 - p) ** 2).mean():.3f}")
 print(f"Bayes accuracy  E[max(p, 1-p)]  {limits.accuracy:.3f}")
 print(f"Brier floor     E[p (1-p)]      {limits.brier:.3f}")
@@ -124,18 +124,18 @@ print(f"entropy floor   E[H(p)]         {limits.log_loss:.3f} nats (guessing: {m
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(SEED)
-one_pair = rl.noisy_labels(torch.full((100_000,), 0.3), 0.0, generator).double()
+one_pair = statistics.noisy_labels(torch.full((100_000,), 0.3), 0.0, generator).double()
 forecasts = np.linspace(0, 1, 51)
 scores = np.array([((q - one_pair) ** 2).mean().item() for q in forecasts])
 
 simulated = {}
 for n in (100, 1000, 10_000, 100_000):
-    worlds = [recipes.draw_world(n, 100 + s).p for s in range(5)]
-    simulated[n] = [((w - rl.noisy_labels(w, 0.0, generator).double()) ** 2).mean().item() for w in worlds]
+    worlds = [experiments.draw_world(n, 100 + s).p for s in range(5)]
+    simulated[n] = [((w - statistics.noisy_labels(w, 0.0, generator).double()) ** 2).mean().item() for w in worlds]
 
 wrong_floor = (torch.minimum(p, 1 - p) ** 2).mean().item()
 rl.plots.show(
-    rl.plots_noise.plot_floors(
+    figures.plot_floors(
         forecasts, scores, 0.3, simulated, {"E[p (1 - p)]": limits.brier, "E[min(p, 1 - p)²]": wrong_floor}
     ),
     alt="Left: the simulated Brier score of one pair is a parabola with its lowest point 0.21 at the forecast 0.3, far "
@@ -220,7 +220,7 @@ check.noisy_labels(noisy_labels)
 # %% tags=["experiment"]
 print("flip rate   best accuracy on such labels   entropy floor of such labels")
 for flip_rate in (0.0, 0.1, 0.2, 0.3, 0.4):
-    noisy = rl.limits(p * (1 - flip_rate) + (1 - p) * flip_rate)
+    noisy = statistics.limits(p * (1 - flip_rate) + (1 - p) * flip_rate)
     print(f"   {flip_rate:.1f}              {noisy.accuracy:.3f}                          {noisy.log_loss:.3f}")
 
 # %% [markdown]
@@ -245,11 +245,11 @@ RATES = (0.0, 0.1, 0.2, 0.3)
 
 def plain_fits(seed):
     """Scale of the fitted rewards (1 is right), and accuracy, for each flip rate."""
-    train, held_out = recipes.draw_world(20_000, seed, device), recipes.draw_held_out(seed, device)
+    train, held_out = experiments.draw_world(20_000, seed, device), experiments.draw_held_out(seed, device)
     for rate in RATES:
-        model = recipes.fit_linear(train, recipes.draw_labels(train.p, rate, seed), recipes.plain)
-        margin = recipes.margins(model, held_out)
-        yield recipes.relative_scale(margin, held_out.p), rl.expected_scores(margin, held_out.p).accuracy
+        model = experiments.fit_linear(train, experiments.draw_labels(train.p, rate, seed), experiments.plain)
+        margin = experiments.margins(model, held_out)
+        yield experiments.relative_scale(margin, held_out.p), statistics.expected_scores(margin, held_out.p).accuracy
 
 
 plain_scales, accuracies = np.array([list(plain_fits(seed)) for seed in range(5)]).transpose(2, 0, 1)
@@ -383,21 +383,21 @@ check.flip_corrected_loss(flip_corrected_loss)
 # %% tags=["experiment"]
 d = torch.linspace(-8, 8, 201, dtype=torch.float64, requires_grad=True)
 shapes = {
-    "Bradley-Terry": recipes.plain,
-    "smoothed, s = 0.1": lambda m: rl.smoothed_bt_loss(m, 0.1),
-    "flip-corrected, e = 0.1": lambda m: rl.flip_corrected_loss(m, 0.1),
+    "Bradley-Terry": experiments.plain,
+    "smoothed, s = 0.1": lambda m: statistics.smoothed_bt_loss(m, 0.1),
+    "flip-corrected, e = 0.1": lambda m: statistics.flip_corrected_loss(m, 0.1),
 }
 values = {name: np.array([loss(x[None]).item() for x in d.detach()]) for name, loss in shapes.items()}
 slopes = {name: torch.autograd.grad(loss(d) * len(d), d)[0].numpy() for name, loss in shapes.items()}
 rl.plots.show(
-    rl.plots_noise.plot_loss_shapes(
+    figures.plot_loss_shapes(
         d.detach().numpy(), values, slopes, "Smoothing pulls back the sure; the correction lets go of the hopeless"
     ),
     alt="Left: the plain loss falls towards 0; the smoothed one has its lowest point near 2.2 and rises again; the "
     "corrected one is bounded by 2.3. Right: at -8 the slopes are -1, -0.9 and nearly 0; at 8 they are 0, 0.1 and 0.",
 )
 lowest = math.log(0.9 / 0.1)
-print(f"smoothed loss at ln(0.9/0.1) = {lowest:.4f}: {rl.smoothed_bt_loss(torch.tensor([lowest]), 0.1):.4f}")
+print(f"smoothed loss at ln(0.9/0.1) = {lowest:.4f}: {statistics.smoothed_bt_loss(torch.tensor([lowest]), 0.1):.4f}")
 for name in shapes:
     print(f"{name:24s} slope at margin -8: {slopes[name][0]:+.3f}, at +8: {slopes[name][-1]:+.3f}")
 
@@ -415,15 +415,15 @@ for name in shapes:
 # %% tags=["experiment"]
 def scales(seed, loss_at):
     """Scale of the rewards fitted with a loss, for each flip rate."""
-    train, held_out = recipes.draw_world(20_000, seed, device), recipes.draw_held_out(seed, device)
+    train, held_out = experiments.draw_world(20_000, seed, device), experiments.draw_held_out(seed, device)
     for rate in RATES:
-        model = recipes.fit_linear(train, recipes.draw_labels(train.p, rate, seed), loss_at(rate))
-        yield recipes.relative_scale(recipes.margins(model, held_out), held_out.p)
+        model = experiments.fit_linear(train, experiments.draw_labels(train.p, rate, seed), loss_at(rate))
+        yield experiments.relative_scale(experiments.margins(model, held_out), held_out.p)
 
 
 at_rate = {
-    "smoothed": lambda rate: lambda m: rl.smoothed_bt_loss(m, rate),
-    "corrected": lambda rate: lambda m: rl.flip_corrected_loss(m, rate),
+    "smoothed": lambda rate: lambda m: statistics.smoothed_bt_loss(m, rate),
+    "corrected": lambda rate: lambda m: statistics.flip_corrected_loss(m, rate),
 }
 curves = {"Bradley-Terry": plain_scales}
 for name, loss_at in at_rate.items():
@@ -431,7 +431,7 @@ for name, loss_at in at_rate.items():
     at_20 = curves[name + " at the flip rate"][:, RATES.index(0.2)]
     print(f"{name:10s} at flip rate 0.2: scale {at_20.min():.2f} to {at_20.max():.2f}")
 rl.plots.show(
-    rl.plots_noise.plot_bands(
+    figures.plot_bands(
         RATES, curves, ("true scale", 1.0), "20,000 pairs, one weight per feature: only the correction keeps the scale",
         "share of labels that are flipped", "scale of the rewards",
     ),
@@ -454,7 +454,7 @@ rl.plots.show(
 # 0), and the accuracy. `run_regime` is the code for all of it:
 
 # %%
-Code(inspect.getsource(recipes.run_regime), language="python")
+Code(inspect.getsource(experiments.run_regime), language="python")
 
 # %% [markdown]
 # **Predict, then run.** For each of the four: which loss gives the best log loss, and does any of them change the
@@ -463,15 +463,15 @@ Code(inspect.getsource(recipes.run_regime), language="python")
 # %% tags=["experiment"]
 SEEDS = range(5)
 LOSSES = {
-    "Bradley-Terry": recipes.plain,
-    "smoothed, s = 0.1": lambda m: rl.smoothed_bt_loss(m, 0.1),
-    "corrected, e = 0.2": lambda m: rl.flip_corrected_loss(m, 0.2),
+    "Bradley-Terry": experiments.plain,
+    "smoothed, s = 0.1": lambda m: statistics.smoothed_bt_loss(m, 0.1),
+    "corrected, e = 0.2": lambda m: statistics.flip_corrected_loss(m, 0.2),
 }
 
 
 def over_seeds(regime, loss):
     """(Log loss above its floor, accuracy) for each seed."""
-    runs = (recipes.run_regime(regime, loss, seed, device)[1:] for seed in SEEDS)
+    runs = (experiments.run_regime(regime, loss, seed, device)[1:] for seed in SEEDS)
     return [(scores.log_loss - floor.log_loss, scores.accuracy) for scores, floor in runs]
 
 
@@ -488,19 +488,19 @@ def compare(regime):
 
 
 regimes = [
-    recipes.Regime("linear model, 200 pairs, no slips", "linear", 200, 0.0),
-    recipes.Regime("linear model, 200 pairs, 20 % slips", "linear", 200, 0.2),
-    recipes.Regime("linear model, 5,000 pairs, 20 % slips", "linear", 5000, 0.2),
+    experiments.Regime("linear model, 200 pairs, no slips", "linear", 200, 0.0),
+    experiments.Regime("linear model, 200 pairs, 20 % slips", "linear", 200, 0.2),
+    experiments.Regime("linear model, 5,000 pairs, 20 % slips", "linear", 5000, 0.2),
 ]
 results = {regime.name: compare(regime) for regime in regimes}
 
 # %% tags=["experiment"]
-network = recipes.Regime("network, 2,000 pairs, 20 % slips", "network", 2000, 0.2)
+network = experiments.Regime("network, 2,000 pairs, 20 % slips", "network", 2000, 0.2)
 results[network.name] = compare(network)
 
 # %% tags=["experiment"]
 rl.plots.show(
-    rl.plots_noise.plot_regimes(
+    figures.plot_regimes(
         results, limits.accuracy, math.log(2) - limits.log_loss,
         "No loss is best everywhere: the correction needs pairs and a model that fits,\n"
         "and smoothing buys a better log loss, sometimes at the price of accuracy",
@@ -538,8 +538,8 @@ rl.plots.show(
 def colleagues_network(pairs, seed):
     generator = torch.Generator().manual_seed(seed)
     p_cpu = pairs.p.cpu()
-    return recipes.fit_network(
-        pairs, labels=lambda: rl.noisy_labels(p_cpu, 0.2, generator).to(device), loss=recipes.plain, seed=seed
+    return experiments.fit_network(
+        pairs, labels=lambda: statistics.noisy_labels(p_cpu, 0.2, generator).to(device), loss=experiments.plain, seed=seed
     )
 
 # %% [markdown]
@@ -549,10 +549,10 @@ def colleagues_network(pairs, seed):
 # %% tags=["experiment"]
 print("held-out accuracy   section 5   colleague   best possible")
 for seed in range(3):
-    train, held_out = recipes.draw_world(2000, seed, device), recipes.draw_held_out(seed, device)
-    theirs = rl.expected_scores(recipes.margins(colleagues_network(train, seed), held_out), held_out.p).accuracy
+    train, held_out = experiments.draw_world(2000, seed, device), experiments.draw_held_out(seed, device)
+    theirs = statistics.expected_scores(experiments.margins(colleagues_network(train, seed), held_out), held_out.p).accuracy
     ours = results[network.name]["Bradley-Terry"][seed][1]
-    print(f"seed {seed}                {ours:.3f}       {theirs:.3f}         {rl.limits(held_out.p).accuracy:.3f}")
+    print(f"seed {seed}                {ours:.3f}       {theirs:.3f}         {statistics.limits(held_out.p).accuracy:.3f}")
 
 # %% [markdown]
 # <details><summary>What is wrong?</summary>The labels are drawn anew at every step. Each pair is judged by 200 people, one a step, in
@@ -635,15 +635,15 @@ check.davidson_nll(davidson_nll)
 # \sigma(\lambda_i - \lambda_j - \eta)$, and a tie is the rest.
 
 # %% tags=["experiment"]
-games = rl.load_puddings()
-abilities, log_nu = rl.fit_davidson(games)
-rk_abilities, log_theta = rl.fit_rao_kupper(games)
+games = statistics.load_puddings()
+abilities, log_nu = statistics.fit_davidson(games)
+rk_abilities, log_theta = statistics.fit_rao_kupper(games)
 print("brand            1      2      3      4      5      6")
 for name, values in {
     "Davidson": abilities,
     "Rao, Kupper": rk_abilities,
-    "ties dropped": rl.fit_bradley_terry(games, 0.0),
-    "ties halved": rl.fit_bradley_terry(games, 0.5),
+    "ties dropped": statistics.fit_bradley_terry(games, 0.0),
+    "ties halved": statistics.fit_bradley_terry(games, 0.5),
 }.items():
     print(f"{name:13s}" + "".join(f" {worth:.4f}" for worth in torch.softmax(values, dim=0).tolist()))
 print(f"nu = {math.exp(log_nu):.4f}   (Davidson, 1970: .1388 .1730 .1617 .1654 .1587 .2024, nu = .7468)")
@@ -654,8 +654,8 @@ print(f"nu = {math.exp(log_nu):.4f}   (Davidson, 1970: .1388 .1730 .1617 .1654 .
 # a model that has three free probabilities for each of the 15 pairs, which no model can beat on these data.
 
 # %% tags=["experiment"]
-davidson = rl.davidson_log_probabilities(abilities[games.first], abilities[games.second], torch.tensor(log_nu).double())
-rao_kupper = rl.rao_kupper_log_probabilities(
+davidson = statistics.davidson_log_probabilities(abilities[games.first], abilities[games.second], torch.tensor(log_nu).double())
+rao_kupper = statistics.rao_kupper_log_probabilities(
     rk_abilities[games.first], rk_abilities[games.second], torch.tensor(log_theta).double()
 )
 counts = torch.zeros(6, 6, 3, dtype=torch.float64).index_put_(tuple(games), torch.ones(()).double(), accumulate=True)
@@ -671,14 +671,14 @@ print(f"               free       {-free / len(games.outcome):.4f}")
 gap = torch.linspace(-4, 4, 161, dtype=torch.float64)
 zero = torch.zeros_like(gap)
 tie_curves = {
-    "Davidson": rl.davidson_log_probabilities(gap, zero, torch.tensor(log_nu).double())[:, 2].exp(),
-    "Rao and Kupper": rl.rao_kupper_log_probabilities(gap, zero, torch.tensor(log_theta).double())[:, 2].exp(),
+    "Davidson": statistics.davidson_log_probabilities(gap, zero, torch.tensor(log_nu).double())[:, 2].exp(),
+    "Rao and Kupper": statistics.rao_kupper_log_probabilities(gap, zero, torch.tensor(log_theta).double())[:, 2].exp(),
 }
 i, j = torch.nonzero(played, as_tuple=True)
 rate = counts[i, j, 2] / played[i, j]
 observed = (abilities[i] - abilities[j], rate, (rate * (1 - rate) / played[i, j]).sqrt())
 rl.plots.show(
-    rl.plots_noise.plot_tie_probability(
+    figures.plot_tie_probability(
         gap.numpy(), {name: curve.numpy() for name, curve in tie_curves.items()},
         tuple(part.numpy() for part in observed),
         "Six puddings can't tell the two models of ties apart: they are too alike",
@@ -702,13 +702,13 @@ rl.plots.show(
 # %% tags=["experiment"]
 truth = torch.linspace(-1.5, 1.5, 6, dtype=torch.float64)
 FITS = {
-    "Davidson": lambda games: rl.fit_davidson(games)[0],
-    "Rao and Kupper": lambda games: rl.fit_rao_kupper(games)[0],
-    "ties dropped": lambda games: rl.fit_bradley_terry(games, 0.0),
-    "ties halved": lambda games: rl.fit_bradley_terry(games, 0.5),
+    "Davidson": lambda games: statistics.fit_davidson(games)[0],
+    "Rao and Kupper": lambda games: statistics.fit_rao_kupper(games)[0],
+    "ties dropped": lambda games: statistics.fit_bradley_terry(games, 0.0),
+    "ties halved": lambda games: statistics.fit_bradley_terry(games, 0.5),
 }
 for league, log_tie in (("Davidson", 0.0), ("Rao and Kupper", 0.6)):
-    drawn = [recipes.draw_games(league, truth, log_tie, 400, seed) for seed in range(5)]
+    drawn = [experiments.draw_games(league, truth, log_tie, 400, seed) for seed in range(5)]
     ties = np.mean([(games.outcome == 2).double().mean() for games in drawn])
     print(f"a league after {league}, {ties:.0%} ties; scale of the fitted abilities (1 is right):")
     for name, fit in FITS.items():
@@ -822,12 +822,12 @@ measured = np.zeros((30, len(SIZES)))
 expected = np.zeros(len(SIZES))
 for column, n in enumerate(SIZES):
     for seed in range(30):
-        true_p = recipes.draw_world(n, 500 + seed).p
-        labels = recipes.draw_labels(true_p, 0.0, 500 + seed)
-        measured[seed, column] = rl.calibration(true_p, labels, 10)["ece"]
-        expected[column] += rl.expected_ece(true_p, 10) / 30
+        true_p = experiments.draw_world(n, 500 + seed).p
+        labels = experiments.draw_labels(true_p, 0.0, 500 + seed)
+        measured[seed, column] = statistics.calibration(true_p, labels, 10)["ece"]
+        expected[column] += statistics.expected_ece(true_p, 10) / 30
 rl.plots.show(
-    rl.plots_noise.plot_bands(
+    figures.plot_bands(
         SIZES, {"measured, 10 bins": measured, "calculated: expected_ece": expected}, ("true value", 0.0),
         "A perfect forecaster has a calibration error of 0, and never measures it", "number of labels", "ECE", log=True,
     ),
@@ -855,40 +855,40 @@ for n in (100, 10_000):
 # %% tags=["experiment"]
 def scaled_network(seed):
     """The plain network before and after temperature scaling: held-out pairs, T and margins."""
-    no_slips = recipes.Regime("network, 2,000 pairs, no slips", "network", 2000, 0.0)
-    model, _, _ = recipes.run_regime(no_slips, recipes.plain, seed, device)
-    validation, held_out = recipes.draw_held_out(1000 + seed, device, 1000), recipes.draw_held_out(seed, device)
-    labels = recipes.draw_labels(validation.p, 0.0, 1000 + seed)
-    temperature = rl.fit_temperature(recipes.margins(model, validation), labels)
-    return held_out, temperature, recipes.margins(model, held_out)
+    no_slips = experiments.Regime("network, 2,000 pairs, no slips", "network", 2000, 0.0)
+    model, _, _ = experiments.run_regime(no_slips, experiments.plain, seed, device)
+    validation, held_out = experiments.draw_held_out(1000 + seed, device, 1000), experiments.draw_held_out(seed, device)
+    labels = experiments.draw_labels(validation.p, 0.0, 1000 + seed)
+    temperature = statistics.fit_temperature(experiments.margins(model, validation), labels)
+    return held_out, temperature, experiments.margins(model, held_out)
 
 
 for seed in range(3):
     held_out, temperature, margin = scaled_network(seed)
-    before, after = (rl.expected_scores(m, held_out.p) for m in (margin, margin / temperature))
-    floor = rl.limits(held_out.p)
+    before, after = (statistics.expected_scores(m, held_out.p) for m in (margin, margin / temperature))
+    floor = statistics.limits(held_out.p)
     print(f"seed {seed}: T = {temperature:.1f}")
     for name in ("accuracy", "brier", "log_loss"):
         values = (getattr(scores, name) for scores in (before, after, floor))
         print("   {:9s} before {:.3f}, after {:.3f}, limit {:.3f}".format(name, *values))
 
 # %% tags=["experiment"]
-labels = recipes.draw_labels(held_out.p, 0.0, 77)
+labels = experiments.draw_labels(held_out.p, 0.0, 77)
 reports = {
-    "plain network": rl.calibration(torch.sigmoid(margin), labels, 10),
-    f"after division by T = {temperature:.1f}": rl.calibration(torch.sigmoid(margin / temperature), labels, 10),
-    "the true p": rl.calibration(held_out.p, labels, 10),
+    "plain network": statistics.calibration(torch.sigmoid(margin), labels, 10),
+    f"after division by T = {temperature:.1f}": statistics.calibration(torch.sigmoid(margin / temperature), labels, 10),
+    "the true p": statistics.calibration(held_out.p, labels, 10),
 }
 rl.plots.show(
-    rl.plots_noise.plot_reliability(
-        reports, f"One number mends the calibration; the Brier score stays above its floor, {rl.limits(held_out.p).brier:.3f}"
+    figures.plot_reliability(
+        reports, f"One number mends the calibration; the Brier score stays above its floor, {statistics.limits(held_out.p).brier:.3f}"
     ),
     alt="Three reliability diagrams. The plain network's is much flatter than the diagonal: where it says 0.99, about "
     "0.77 happen. After temperature scaling, and for the true p, the points lie on the diagonal.",
 )
 for name, report in reports.items():
     print(f"{name:26s} ECE {report['ece']:.3f}, Brier score {report['brier']:.3f}")
-print(f"ECE of a calibrated forecaster on as many labels: about {rl.expected_ece(held_out.p, 10):.3f}")
+print(f"ECE of a calibrated forecaster on as many labels: about {statistics.expected_ece(held_out.p, 10):.3f}")
 
 # %% [markdown]
 # **The accuracy is the same to the last digit**: dividing by a number changes no sign. The log loss falls from far

@@ -43,8 +43,9 @@ from IPython.display import Code
 from torch import nn
 
 import reward_lab as rl
-from reward_lab import ecosystem, grammar, pretraining
-from reward_lab.checks import lesson04 as check
+from reward_lab import language
+from reward_lab.language import ecosystem, grammar
+from reward_lab.lessons.lesson04 import check, experiments, figures
 
 torch.set_num_threads(1)  # models this small run faster on one thread than on several
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -130,7 +131,7 @@ def with_coin(reward_preferred, reward_rejected):
 vocab_size = len(grammar.WORDS)
 for kind, same_words in (("twins", True), ("unrelated", False)):
     pairs = tuple(part.to(device) for part in grammar.story_pairs(10_000, 7, same_words))
-    new_pairs = tuple(part.to(device) for part in pretraining.held_out_story_pairs(same_words))
+    new_pairs = tuple(part.to(device) for part in experiments.held_out_story_pairs(same_words))
     weights = rl.fit_linear_bradley_terry(*pairs, vocab_size=vocab_size)
     linear = with_coin(*(rl.linear_reward(weights, part) for part in new_pairs))
     torch.manual_seed(SEED)
@@ -238,7 +239,7 @@ check.next_token_loss(next_token_loss)
 # the tokens before it.
 
 # %%
-Code(inspect.getsource(rl.TinyTransformer.forward), language="python")
+Code(inspect.getsource(language.TinyTransformer.forward), language="python")
 
 # %% [markdown]
 # Two lines deal with padding. Positions are counted from the first real token on, and nobody looks at padding. So a
@@ -254,7 +255,7 @@ Code(inspect.getsource(rl.TinyTransformer.forward), language="python")
 # %% tags=["experiment"]
 my_guess = None  # "together" or "one after the other"
 
-language_model = pretraining.Pretraining(SEED, device=device)
+language_model = experiments.Pretraining(SEED, device=device)
 print(f"best possible loss {grammar.best_corpus_loss():.3f} nats per token; always guessing calm: {0.3**2 + 2 * 0.35**2:.3f} right")
 language_model.run(400, log_every=50)
 print(f"your guess: {my_guess}")
@@ -290,15 +291,15 @@ def without_shift(logits, token_ids, attention_mask):
     return F.cross_entropy(logits[real], token_ids[real])
 
 
-wrong = pretraining.Pretraining(SEED, total_steps=150, device=device, loss_fn=without_shift)
+wrong = experiments.Pretraining(SEED, total_steps=150, device=device, loss_fn=without_shift)
 wrong.run(150, log_every=0)
 ids = grammar.draw_corpus(500, torch.Generator().manual_seed(0)).to(device)
 mask = ids != grammar.PAD_ID
 with torch.no_grad():
     logits = wrong.model(ids, mask)
 print(f"the colleague's loss on new stories: {without_shift(logits, ids, mask):.4f}")
-print(f"next-token loss of the same model: {rl.next_token_loss(logits, ids, mask):.2f}")
-print(f"mood right in {pretraining.mood_accuracy(wrong.model, device):.3f} of new stories")
+print(f"next-token loss of the same model: {language.next_token_loss(logits, ids, mask):.2f}")
+print(f"mood right in {experiments.mood_accuracy(wrong.model, device):.3f} of new stories")
 
 # %% [markdown]
 # <details><summary>What is wrong?</summary>The shift is missing. Each place is asked for its own token, which it can see. The model learns to
@@ -382,7 +383,7 @@ check.last_token_pool(last_token_pool)
 #
 # `backbone(token_ids, attention_mask)` gives vectors of shape `(batch, seq, hidden_dim)`, and `backbone.hidden_dim` their
 # length. The reward is **one linear layer** on the last real token's vector, with or without a bias, from any initial
-# values, and nothing after it. `rl.last_token_pool` may be used.
+# values, and nothing after it. `language.last_token_pool` may be used.
 # - `token_ids` and `attention_mask` are int64 `(batch, seq)`; the result is a float tensor of shape `(batch,)`, for one
 #   text too.
 # - Padding changes no score: left, right or none, a text gets the same reward.
@@ -413,7 +414,7 @@ class RewardFromBackbone(nn.Module):
         """(batch, seq) int64, twice -> (batch,) rewards."""
         ### BEGIN SOLUTION
         hidden = self.backbone(token_ids, attention_mask)
-        return self.reward_head(rl.last_token_pool(hidden, attention_mask)).squeeze(-1)
+        return self.reward_head(language.last_token_pool(hidden, attention_mask)).squeeze(-1)
         ### END SOLUTION
 
 # %% nbgrader={"grade_id": "check_RewardFromBackbone", "grade": true, "locked": true, "points": 3}
@@ -495,16 +496,16 @@ check.data_efficiency(data_efficiency)
 # %% tags=["experiment"]
 my_guess = None  # a number of pairs
 
-SIZES, SEEDS = list(pretraining.STEPS), [0, 1, 2]
+SIZES, SEEDS = list(experiments.STEPS), [0, 1, 2]
 
 
 @functools.cache  # the cells below train; the last one only summarises
 def accuracy_of(method, n_pairs, seed):
     """Train one reward model and return its held-out accuracy, with a line for each run."""
     scratch = method == "scratch"
-    backbone = pretraining.new_language_model(1000 + seed).backbone if scratch else lm.backbone
-    model = pretraining.train_from(backbone, n_pairs, seed, freeze=method == "frozen", device=device)
-    accuracy = pretraining.held_out_accuracy(model, device)
+    backbone = experiments.new_language_model(1000 + seed).backbone if scratch else lm.backbone
+    model = experiments.train_from(backbone, n_pairs, seed, freeze=method == "frozen", device=device)
+    accuracy = experiments.held_out_accuracy(model, device)
     print(f"{method:>10}, {n_pairs:6,} pairs, seed {seed}: held-out accuracy {accuracy:.3f}", flush=True)
     return accuracy
 
@@ -552,9 +553,9 @@ for n_pairs in SIZES:
 
 # %% tags=["experiment"]
 results = {
-    "fine-tuned": rl.data_efficiency(SIZES, functools.partial(accuracy_of, "fine-tuned"), SEEDS),
-    "frozen": rl.data_efficiency(SIZES, functools.partial(accuracy_of, "frozen"), SEEDS),
-    "scratch": rl.data_efficiency(SIZES, functools.partial(accuracy_of, "scratch"), SEEDS),
+    "fine-tuned": language.data_efficiency(SIZES, functools.partial(accuracy_of, "fine-tuned"), SEEDS),
+    "frozen": language.data_efficiency(SIZES, functools.partial(accuracy_of, "frozen"), SEEDS),
+    "scratch": language.data_efficiency(SIZES, functools.partial(accuracy_of, "scratch"), SEEDS),
 }
 print("pairs      " + "".join(f"{name:>20}" for name in results))
 for n_pairs in SIZES:
@@ -564,7 +565,7 @@ print(f"oracle 1.000, bag of words 0.500; your guess: {my_guess}")
 
 few, many = results["frozen"][50]["mean"], results["scratch"][10_000]["mean"]
 rl.plots.show(
-    rl.plots_backbone.plot_data_efficiency(
+    figures.plot_data_efficiency(
         results,
         limits={"oracle": 1.0, "guessing, and any bag of words": 0.5},
         title=f"50 pairs on a pretrained backbone ({few:.2f}) beat\n10,000 pairs from scratch ({many:.2f})",
@@ -585,17 +586,17 @@ rl.plots.show(
 # scratch was only stopped too early. So give it the same 10,000 pairs and twice the steps.
 
 # %% tags=["experiment"]
-longer = pretraining.train_from(
-    pretraining.new_language_model(1000).backbone, 10_000, seed=0, steps=2 * pretraining.STEPS[10_000], device=device
+longer = experiments.train_from(
+    experiments.new_language_model(1000).backbone, 10_000, seed=0, steps=2 * experiments.STEPS[10_000], device=device
 )
-print(f"scratch, 10,000 pairs, twice the steps: {pretraining.held_out_accuracy(longer, device):.3f}")
+print(f"scratch, 10,000 pairs, twice the steps: {experiments.held_out_accuracy(longer, device):.3f}")
 print(f"scratch, 10,000 pairs, as before:       {accuracy_of('scratch', 10_000, 0):.3f}")
 
 # %% tags=["experiment"]
-long_on_few = pretraining.train_from(pretraining.new_language_model(1000).backbone, 50, seed=0, steps=150, device=device)
+long_on_few = experiments.train_from(experiments.new_language_model(1000).backbone, 50, seed=0, steps=150, device=device)
 train_pairs = (part.to(device) for part in grammar.story_pairs(50, seed=0))
 on_training = rl.preference_accuracy(*(rl.score_in_batches(long_on_few, part) for part in train_pairs))
-print(f"scratch, 50 pairs, five times the steps: {pretraining.held_out_accuracy(long_on_few, device):.3f}", end="")
+print(f"scratch, 50 pairs, five times the steps: {experiments.held_out_accuracy(long_on_few, device):.3f}", end="")
 print(f" (training accuracy {on_training:.3f})")
 
 # %% [markdown]
@@ -621,7 +622,7 @@ missing = ecosystem.missing()
 if missing:
     print("This section needs " + ", ".join(missing) + ". It is skipped; nothing else depends on it.")
 else:
-    for name, count, seed in (("train", 2000, 0), ("held_out", 500, pretraining.HELD_OUT_SEED)):
+    for name, count, seed in (("train", 2000, 0), ("held_out", 500, experiments.HELD_OUT_SEED)):
         ecosystem.write_jsonl(folder / f"{name}.jsonl", grammar.story_pairs(count, seed))
     print((folder / "train.jsonl").read_text().splitlines()[0])
     if model_id is None:

@@ -40,8 +40,8 @@ import torch
 from IPython.display import Code
 
 import reward_lab as rl
-from reward_lab import rl_recipes
-from reward_lab.checks import lesson06 as check
+from reward_lab import rlhf
+from reward_lab.lessons.lesson06 import check, experiments, figures
 
 torch.set_num_threads(1)  # models this small run faster on one thread than on several
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -66,7 +66,7 @@ _ = torch.manual_seed(SEED)
 # preferences. Ours is a Markov chain, in which each word depends on the one before. Here are eight of its answers.
 
 # %%
-world = rl.help_desk()
+world = rlhf.help_desk()
 texts = world.sequences(device)  # (262144, 6): every answer there is
 log_reference = world.reference_log_probs(device)  # (262144,): exact log-probability of each
 gold = world.gold(texts)  # (262144,): what customers really think of each
@@ -86,7 +86,7 @@ Code(inspect.getsource(world.gold), language="python")
 # at how often the reference policy writes it.
 
 # %%
-print(f"expected gold reward of the reference policy: {rl.expectation(log_reference, gold):.3f}")
+print(f"expected gold reward of the reference policy: {rlhf.expectation(log_reference, gold):.3f}")
 print("\n gold  probability  the best answers")
 for number in gold.argsort(descending=True, stable=True)[:4]:
     print(f"{gold[number].item():5.1f}  {log_reference[number].exp().item():11.7f}  {world.text(texts[number])}")
@@ -109,9 +109,9 @@ for number in gold.argsort(descending=True, stable=True)[:4]:
 # held-out accuracy; then guess how close a bag of words without places comes.
 
 # %% tags=["experiment"]
-rewards, history = rl_recipes.fit_reward_model(world, SEED, device=device)
-_, bag_history = rl_recipes.fit_reward_model(world, SEED, places=False, device=device)
-best_accuracy = rl_recipes.best_accuracy(world, rl_recipes.preference_pairs(world, SEED)[1])
+rewards, history = experiments.fit_reward_model(world, SEED, device=device)
+_, bag_history = experiments.fit_reward_model(world, SEED, places=False, device=device)
+best_accuracy = experiments.best_accuracy(world, experiments.preference_pairs(world, SEED)[1])
 print("                          training accuracy   held-out accuracy")
 print(f"bag of words                    {bag_history.train_accuracy[-1]:.3f}               {bag_history.held_out_accuracy[-1]:.3f}")
 print(f"words with their places         {history.train_accuracy[-1]:.3f}               {history.held_out_accuracy[-1]:.3f}")
@@ -200,13 +200,13 @@ check.kl_optimal_policy(kl_optimal_policy)
 
 # %% tags=["experiment"]
 BETA = 0.5
-best = rl.kl_optimal_policy(rewards, log_reference.exp(), BETA)
-j_star = rl.optimal_value(rewards, log_reference, BETA)
-gold_star = rl.expectation(best.log(), gold)
+best = rlhf.kl_optimal_policy(rewards, log_reference.exp(), BETA)
+j_star = rlhf.optimal_value(rewards, log_reference, BETA)
+gold_star = rlhf.expectation(best.log(), gold)
 print("                   J   learnt reward     KL     gold")
 for name, log_probs in (("reference", log_reference), ("best policy", best.log())):
-    reward, kl = rl.expectation(log_probs, rewards), rl.kl_divergence(log_probs, log_reference)
-    print(f"{name:12s}  {reward - BETA * kl + 0.0:6.3f}      {reward:6.3f}     {kl:6.3f}   {rl.expectation(log_probs, gold):6.3f}")
+    reward, kl = rlhf.expectation(log_probs, rewards), rlhf.kl_divergence(log_probs, log_reference)
+    print(f"{name:12s}  {reward - BETA * kl + 0.0:6.3f}      {reward:6.3f}     {kl:6.3f}   {rlhf.expectation(log_probs, gold):6.3f}")
 print(f"\nJ* = beta log Z = {j_star:.3f}")
 held_by = best.sort(descending=True).values.cumsum(0)
 print(f"the best policy writes the best-scored answer once in {1 / best[rewards.argmax()].item():,.0f} calls")
@@ -225,7 +225,7 @@ print(f"90 % of its probability is spread over {(held_by < 0.9).sum().item() + 1
 # trained in the same way, with a frozen base and a small adapter.
 
 # %%
-Code(inspect.getsource(rl.Policy.forward), language="python")
+Code(inspect.getsource(rlhf.Policy.forward), language="python")
 
 # %% [markdown]
 # **The problem.** We want the gradient of $\mathbb{E}_{y \sim \pi_\theta}[R(y)]$. But the parameters $\theta$ decide *which*
@@ -305,18 +305,18 @@ check.policy_gradient_loss(policy_gradient_loss)
 # %% tags=["experiment"]
 offsets = (0.0, 2.0, 5.0, 10.0)
 torch.manual_seed(SEED)
-untrained = rl.Policy(world).to(device)
+untrained = rlhf.Policy(world).to(device)
 noise = {"no baseline": [], "baseline: mean of the others": []}
 for offset in offsets:
     for baseline, (name, values) in zip((False, True), noise.items(), strict=True):
-        found = rl_recipes.gradient_noise(untrained, world, rewards + offset, baseline, batches=60)
+        found = experiments.gradient_noise(untrained, world, rewards + offset, baseline, batches=60)
         values.append(found.variance / found.signal)
         print(f"rewards + {offset:4.1f}, {name:28s}: variance {found.variance:6.2f}, cosine to the exact gradient {found.cosine:.2f}")
 
 # %% tags=["experiment"]
 saved = noise["no baseline"][-1] / noise["baseline: mean of the others"][-1]
 rl.plots.show(
-    rl.plots_rl.plot_gradient_noise(offsets, noise, f"Without a baseline, adding 10 to all rewards means {saved:.0f} times the variance"),
+    figures.plot_gradient_noise(offsets, noise, f"Without a baseline, adding 10 to all rewards means {saved:.0f} times the variance"),
     alt="Gradient variance against the constant added to all rewards. Without a baseline it rises from 0.2 to almost 9 times the "
     "squared gradient; with a baseline it stays at 0.2.",
 )
@@ -332,7 +332,7 @@ rl.plots.show(
 # `train_reinforce` is that loop; after every fifth batch it also computes the exact $J$, which the training never sees.
 
 # %%
-Code(inspect.getsource(rl.train_reinforce), language="python")
+Code(inspect.getsource(rlhf.train_reinforce), language="python")
 
 # %% [markdown]
 # We run it with a baseline, and without one on rewards that came out 5 higher. Five seeds each. (For the second, 5 is taken
@@ -349,15 +349,15 @@ def share_text(history, optimum=j_star):
 
 runs = {"REINFORCE, no baseline, rewards + 5": [], "REINFORCE with baseline": []}
 for seed in SEEDS:
-    config = rl.RLConfig(beta=BETA, seed=seed, log_every=0)
-    _, run = rl.train_reinforce(world, rewards + OFFSET, config, baseline=False)
+    config = rlhf.RLConfig(beta=BETA, seed=seed, log_every=0)
+    _, run = rlhf.train_reinforce(world, rewards + OFFSET, config, baseline=False)
     run.value = [value - OFFSET for value in run.value]
     runs["REINFORCE, no baseline, rewards + 5"].append(run)
     print(f"no baseline, seed {seed}: {share_text(run)}")
 
 # %% tags=["experiment"]
 for seed in SEEDS:
-    _, run = rl.train_reinforce(world, rewards, rl.RLConfig(beta=BETA, seed=seed, log_every=0))
+    _, run = rlhf.train_reinforce(world, rewards, rlhf.RLConfig(beta=BETA, seed=seed, log_every=0))
     runs["REINFORCE with baseline"].append(run)
     print(f"with baseline, seed {seed}: {share_text(run)}")
 
@@ -438,9 +438,9 @@ check.kl_estimators(kl_estimators)
 print("                    bias / true KL                  standard deviation / true KL")
 print("beta   true KL      k1       k2       k3            k1       k2       k3     k1 negative")
 for beta in (5.0, 2.0, 0.5):
-    p = rl.kl_optimal_policy(rewards, log_reference.exp(), beta)
-    true = rl.kl_divergence(p.log(), log_reference)
-    estimates = torch.stack(rl.kl_estimators(p.log(), log_reference))  # (3, 262144)
+    p = rlhf.kl_optimal_policy(rewards, log_reference.exp(), beta)
+    true = rlhf.kl_divergence(p.log(), log_reference)
+    estimates = torch.stack(rlhf.kl_estimators(p.log(), log_reference))  # (3, 262144)
     means = (estimates * p).sum(dim=1)
     deviations = ((estimates - means.unsqueeze(1)) ** 2 * p).sum(dim=1).sqrt()
     bias, spread = (means / true - 1).tolist(), (deviations / true).tolist()
@@ -540,7 +540,7 @@ check.gae(gae)
 # %% tags=["experiment"]
 late_reward = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]])
 for lam in (0.0, 0.95, 1.0):
-    advantages, _ = rl.gae(late_reward, torch.zeros(1, 7), 1.0, lam)
+    advantages, _ = rlhf.gae(late_reward, torch.zeros(1, 7), 1.0, lam)
     print(f"lambda {lam:4.2f}: " + "  ".join(f"{a:.3f}" for a in advantages[0].tolist()))
 
 # %% [markdown]
@@ -566,7 +566,7 @@ for lam in (0.0, 0.95, 1.0):
 
 # %% tags=["experiment"]
 rl.plots.show(
-    rl.plots_rl.plot_clipped_objective(0.2),
+    figures.plot_clipped_objective(0.2),
     alt="PPO's objective against the ratio. Left, for a good word: rises with the ratio and is flat above 1.2. Right, for a bad "
     "word: flat below 0.8 and falling above.",
 )
@@ -627,7 +627,7 @@ check.ppo_loss(ppo_loss)
 # batches.
 
 # %%
-Code(inspect.getsource(rl.kl_shaped_rewards) + "\n\n" + inspect.getsource(rl.train_ppo), language="python")
+Code(inspect.getsource(rlhf.kl_shaped_rewards) + "\n\n" + inspect.getsource(rlhf.train_ppo), language="python")
 
 # %% [markdown]
 # **What does clipping buy?** We make it hard on purpose: 10 batches only, and 20 steps on each. Three seeds, with clip
@@ -639,8 +639,8 @@ Code(inspect.getsource(rl.kl_shaped_rewards) + "\n\n" + inspect.getsource(rl.tra
 # %% tags=["experiment"]
 def many_passes(clip):
     for seed in range(3):
-        config = rl.RLConfig(beta=BETA, seed=seed, updates=10, passes=20, clip=clip, measure_every=1, log_every=0)
-        policy, run = rl.train_ppo(world, rewards, config)
+        config = rlhf.RLConfig(beta=BETA, seed=seed, updates=10, passes=20, clip=clip, measure_every=1, log_every=0)
+        policy, run = rlhf.train_ppo(world, rewards, config)
         answers = policy.sample(1000, torch.Generator(device).manual_seed(seed))
         print(f"clip {clip}, seed {seed}: J after each batch ", " ".join(f"{value:6.2f}" for value in run.value[1:]))
         print(f"    among 1,000 answers of the last policy {len(world.numbers(answers).unique())} are different")
@@ -669,7 +669,7 @@ runs["PPO"], policies = [], []
 
 
 def run_ppo(seed, log_every=0):
-    policy, run = rl.train_ppo(world, rewards, rl.RLConfig(beta=BETA, seed=seed, log_every=log_every))
+    policy, run = rlhf.train_ppo(world, rewards, rlhf.RLConfig(beta=BETA, seed=seed, log_every=log_every))
     policies.append(policy)
     runs["PPO"].append(run)
     print(f"PPO, seed {seed}: {share_text(run)}; gold {run.gold[-1]:.3f}, of the best policy {gold_star:.3f}", flush=True)
@@ -699,11 +699,11 @@ for name, histories in runs.items():
 
 worst = min(run.share_of_way(j_star) for run in runs["PPO"])
 rl.plots.show(
-    rl.plots_rl.plot_runs(
+    figures.plot_runs(
         runs,
         {
             "value": {"J*, the best possible": j_star, "reference": 0.0},
-            "gold": {"gold reward of the best policy": gold_star, "reference": rl.expectation(log_reference, gold)},
+            "gold": {"gold reward of the best policy": gold_star, "reference": rlhf.expectation(log_reference, gold)},
         },
         f"PPO stands at {worst:.0%} of the way to the exact optimum, in every one of five seeds",
     ),
@@ -726,15 +726,15 @@ rl.plots.show(
 # %% tags=["experiment"]
 her_runs, her_policies = [], []
 for seed in range(2):
-    config = rl.RLConfig(beta=BETA, seed=seed, log_every=0)
-    policy, run = rl.train_ppo(world, rewards, config, rl_recipes.colleagues_rewards)
+    config = rlhf.RLConfig(beta=BETA, seed=seed, log_every=0)
+    policy, run = rlhf.train_ppo(world, rewards, config, experiments.colleagues_rewards)
     her_policies.append(policy)
     her_runs.append(run)
     print(f"seed {seed} is done", flush=True)
 compared = {"yours": runs["PPO"][:2], "your colleague's": her_runs}
 hers, yours = (np.mean([run.reward[-1] for run in some]) for some in (her_runs, runs["PPO"][:2]))
 rl.plots.show(
-    rl.plots_rl.plot_runs(compared, {"reward": {}}, f"Your colleague's reward: {hers:.1f}. Yours: {yours:.1f}."),
+    figures.plot_runs(compared, {"reward": {}}, f"Your colleague's reward: {hers:.1f}. Yours: {yours:.1f}."),
     alt="Learnt reward against texts written. Both curves rise; the colleague's ends about two units higher than yours.",
 )
 print(f"final learnt reward: yours {yours:.2f}, your colleague's {hers:.2f}")
@@ -747,9 +747,9 @@ print(f"final learnt reward: yours {yours:.2f}, your colleague's {hers:.2f}")
 
 # %% tags=["experiment"]
 rl.plots.show(
-    rl.plots_rl.plot_runs(
+    figures.plot_runs(
         compared,
-        {"kl": {"best policy": rl.kl_divergence(best.log(), log_reference)}, "value": {"J*, the best possible": j_star}, "gold": {}},
+        {"kl": {"best policy": rlhf.kl_divergence(best.log(), log_reference)}, "value": {"J*, the best possible": j_star}, "gold": {}},
         "The same runs, on the three curves that she did not show",
     ),
     alt="Three panels. KL: yours levels off at 2.4 nats, the colleague's jumps to about 18. J: yours reaches J*, hers falls far below 0. Gold reward: "
@@ -770,7 +770,7 @@ for answer in her_policies[0].sample(3, torch.Generator(device).manual_seed(SEED
 # 7.</details>
 
 # %%
-Code(inspect.getsource(rl_recipes.colleagues_rewards), language="python")
+Code(inspect.getsource(experiments.colleagues_rewards), language="python")
 
 # %% [markdown]
 # **What to remember.** A learnt reward that rises proves nothing: it is a training score. Watch the KL beside it. With
@@ -810,8 +810,8 @@ properties = {
 }
 print(f"{'share of answers':36s}before   after")
 for name, has in properties.items():
-    print(f"{name:36s}{rl.expectation(log_reference, has):6.3f}  {rl.expectation(log_policy, has):6.3f}")
-before, after = (rl.correlation(log_probs, rewards, gold) for log_probs in (log_reference, log_policy))
+    print(f"{name:36s}{rlhf.expectation(log_reference, has):6.3f}  {rlhf.expectation(log_policy, has):6.3f}")
+before, after = (rlhf.correlation(log_probs, rewards, gold) for log_probs in (log_reference, log_policy))
 print(f"\ncorrelation of learnt and gold reward on what is written: before {before:.2f}, after {after:.2f}")
 
 # %% [markdown]
@@ -832,13 +832,13 @@ print(f"\ncorrelation of learnt and gold reward on what is written: before {befo
 betas = np.geomspace(100, 0.02, 60)
 path = {"kl": [], "learnt": [], "gold": []}
 for beta in betas:
-    log_probs = rl.kl_optimal_policy(rewards, log_reference.exp(), float(beta)).log()
-    path["kl"].append(rl.kl_divergence(log_probs, log_reference))
-    path["learnt"].append(rl.expectation(log_probs, rewards))
-    path["gold"].append(rl.expectation(log_probs, gold))
+    log_probs = rlhf.kl_optimal_policy(rewards, log_reference.exp(), float(beta)).log()
+    path["kl"].append(rlhf.kl_divergence(log_probs, log_reference))
+    path["learnt"].append(rlhf.expectation(log_probs, rewards))
+    path["gold"].append(rlhf.expectation(log_probs, gold))
 peak = int(np.argmax(path["gold"]))
 rl.plots.show(
-    rl.plots_rl.plot_optima(
+    figures.plot_optima(
         path["kl"],
         {"learnt reward": path["learnt"], "gold reward": path["gold"]},
         {f"PPO at beta {BETA}, gold reward": (runs["PPO"][0].kl[-1], runs["PPO"][0].gold[-1])},

@@ -7,6 +7,7 @@ the old model or the new one, whole.
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -19,11 +20,15 @@ NOTE = "Load with reward_lab.RewardModel.from_pretrained. This is not an AutoMod
 SIZES = ("vocab_size", "embed_dim", "hidden_dim")
 
 
+read_tokenizer: Callable[[str], object] | None = None
+"""Makes a tokenizer of its own JSON text. Set by `reward_lab.text`, which knows tokenizers; this module does not."""
+
+
 class Saved:
     """Gives RewardModel its save_pretrained and from_pretrained. A saved model is no transformers model."""
 
     tokenizer = None
-    """The WordTokenizer that goes with the model; None for a model of token ids."""
+    """What turns texts into the model's token ids, with a method `to_json`; None for a model of token ids."""
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model and its tokenizer into a folder, which is made if need be.
@@ -75,9 +80,7 @@ class Saved:
         except Exception as error:
             raise ValueError(f"{folder}: config.json does not fit the weights ({error})") from None
         if tokenizer is not None:
-            from .tokenizer import WordTokenizer
-
-            model.tokenizer = WordTokenizer.from_json(tokenizer.decode())
+            model.tokenizer = read_tokenizer(tokenizer.decode())
         return model.to(device).eval()
 
 

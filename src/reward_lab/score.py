@@ -19,8 +19,8 @@ from typing import BinaryIO
 import torch
 
 from .reward_model import RewardModel
-from .rows import BadRow, kind, numbered_lines, parse_row, text_of
-from .scoring import score_texts
+from .text.rows import BadRow, kind, numbered_lines, parse_row, text_of
+from .text.scoring import score_texts
 
 
 def main(argv: list[str] | None = None) -> int:

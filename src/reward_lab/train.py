@@ -17,8 +17,8 @@ import torch
 
 from . import plots
 from .checkpoint import write_atomically
-from .preferences import Preferences, load_preferences
-from .text_training import TextConfig, TextRun, train_on_preferences
+from .text.preferences import Preferences, load_preferences
+from .text.training import TextConfig, TextRun, train_on_preferences
 
 DEFAULTS = TextConfig()
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,7 +13,25 @@ from .checkpoint import Checkpoint
 from .data import SyntheticPreferenceDataset
 from .losses import bradley_terry_loss
 from .metrics import Pairs, preference_accuracy, score_in_batches
-from .token_pairs import Batch, TokenPairs
+
+Batch = tuple[Tensor, Tensor, Tensor | None]
+"""Preferred and rejected token ids, each (batch, longest), and margins, (batch,) float32 or None for no margin."""
+
+
+class BatchedPairs(Protocol):
+    """Pairs that hand themselves out in batches, as `reward_lab.text` has them: they may be larger than the memory."""
+
+    device: torch.device | str
+    """Where the numbers of rows have to be."""
+
+    def __len__(self) -> int:
+        """How many pairs there are."""
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Some pairs, by their numbers, (batch,) int64."""
+
+    def measured(self) -> Batch:
+        """The pairs on which training is measured after each epoch."""
 
 
 @dataclass
@@ -114,8 +133,8 @@ def _loss(reward_preferred: Tensor, reward_rejected: Tensor, margins: Tensor | N
 
 def train_reward_model(
     model: nn.Module,
-    train_pairs: Pairs | SyntheticPreferenceDataset | TokenPairs,
-    held_out_pairs: Pairs | SyntheticPreferenceDataset | TokenPairs,
+    train_pairs: Pairs | SyntheticPreferenceDataset | BatchedPairs,
+    held_out_pairs: Pairs | SyntheticPreferenceDataset | BatchedPairs,
     config: TrainConfig | None = None,
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
@@ -126,8 +145,8 @@ def train_reward_model(
         model: maps (batch, seq_len) token ids to (batch,) rewards. Moved to `device`, trained in place,
             and left in training mode.
         train_pairs: preferred and rejected token ids, each (n, seq_len) int64; or a dataset, which draws
-            new pairs each epoch if it is `fresh`; or TokenPairs, which are read batch by batch, and measured on
-            10,000 pairs at most. Margins, where they have any, are part of every loss.
+            new pairs each epoch if it is `fresh`; or BatchedPairs, which are read batch by batch, and say
+            themselves on which pairs they are measured. Margins, where they have any, are part of every loss.
         held_out_pairs: the same, of pairs that training must not see.
         config: see TrainConfig.
         device: where to train.
@@ -182,7 +201,7 @@ def train_reward_model(
 
 
 class _TensorPairs:
-    """Pairs of one length, all on the device at once. Has the methods of TokenPairs."""
+    """Pairs of one length, all on the device at once. BatchedPairs."""
 
     def __init__(self, pairs: Pairs | SyntheticPreferenceDataset, device: torch.device | str):
         preferred, rejected = pairs.pairs if isinstance(pairs, SyntheticPreferenceDataset) else pairs
@@ -204,9 +223,9 @@ class _TensorPairs:
         return *self.both, None
 
 
-def _batches(pairs: Pairs | SyntheticPreferenceDataset | TokenPairs, device: torch.device | str):
-    # TokenPairs may be larger than the memory: they stay where they are, and their batches travel.
-    return pairs if isinstance(pairs, TokenPairs) else _TensorPairs(pairs, device)
+def _batches(pairs: Pairs | SyntheticPreferenceDataset | BatchedPairs, device: torch.device | str):
+    # BatchedPairs may be larger than the memory: they stay where they are, and their batches travel.
+    return pairs if hasattr(pairs, "measured") else _TensorPairs(pairs, device)
 
 
 def _moved(batch: Batch, device: torch.device | str) -> Batch:

@@ -11,7 +11,7 @@ from grader.build import make_course
 from grader.demo_class import right_answers
 from grader.gradebook import pristine_lessons
 
-from ..attacks import ATTACKS, LEFTOVERS
+from ..grader.attacks import ATTACKS, LEFTOVERS
 from .grading import LESSON, PLAIN_CONFIG, fresh_course, grade_all
 
 

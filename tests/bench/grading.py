@@ -18,7 +18,7 @@ from grader.gradebook import pristine_lessons
 from grader.grading import grade_class
 from grader.settings import Settings
 
-from ..attacks import ATTACKS
+from ..grader.attacks import ATTACKS
 from .where import breakdown
 
 LESSON = "01_reward_modeling"

@@ -92,14 +92,15 @@ def ours(path: Path, folder: Path) -> dict[str, float]:
     import torch._dynamo  # noqa: F401  the first optimizer imports it, and imports are not counted
 
     import reward_lab as rl
-    from reward_lab.token_pairs import encode_pairs
-    from reward_lab.tokenizer import PADDING_ID
+    from reward_lab.text import WordTokenizer
+    from reward_lab.text.token_pairs import encode_pairs
+    from reward_lab.text.tokenizer import PADDING_ID
 
     clock = Clock()
     preferences = rl.load_preferences(path)
     clock.lap("load")
     texts = (f"{pair.prompt}\n{pair.preferred}\n{pair.rejected}" for pair in preferences)
-    tokenizer = rl.WordTokenizer.train(texts, VOCABULARY + 2)
+    tokenizer = WordTokenizer.train(texts, VOCABULARY + 2)
     clock.lap("vocabulary")
     pairs, encoded = encode_pairs(preferences, tokenizer, folder)
     assert encoded.tokens == 2 * TOKENS * len(preferences)
@@ -123,9 +124,10 @@ def trl(path: Path, folder: Path) -> dict[str, float]:
     from trl import RewardConfig, RewardTrainer
 
     import reward_lab as rl
-    from reward_lab.tokenizer import PADDING_ID
+    from reward_lab.text import WordTokenizer
+    from reward_lab.text.tokenizer import PADDING_ID
 
-    words = tokenizers.Tokenizer.from_str(rl.WordTokenizer.train([""]).to_json())
+    words = tokenizers.Tokenizer.from_str(WordTokenizer.train([""]).to_json())
     words.no_truncation()
     counting = tokenizers.trainers.WordLevelTrainer(
         vocab_size=VOCABULARY + 2, min_frequency=2, special_tokens=["[PAD]", "[UNK]"], show_progress=False

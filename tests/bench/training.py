@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 import reward_lab as rl
 from grader.build import ROOT, lesson_sources, read_source
 from grader.headless import execute
-from reward_lab import recipes
+from reward_lab.lessons.lesson01 import experiments as recipes
 
 SEEDS = range(5)
 

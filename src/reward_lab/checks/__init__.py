@@ -1,1 +1,1 @@
-"""What each exercise must do. A lesson imports its own module: `from reward_lab.checks import lesson01`."""
+"""How checking works. What an exercise must do stands in its lesson: `from reward_lab.lessons.lesson01 import check`."""

@@ -1,0 +1,137 @@
+"""Compare an answer, call by call, with the right one and then with the usual wrong ones."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from .exercise import Mistake
+from .subject import LocalSubject, Subject
+from .values import describe, number_text
+
+Outcome = dict[str, Tensor]
+"""What a call came to: name of each part -> its numbers, float64 on the CPU."""
+Read = Callable[[object, tuple], Outcome]
+"""(value of a reply, arguments of the call) -> its outcome; raises Mistake where the form is wrong."""
+
+
+def expect_like(
+    subject: Subject,
+    right: Callable,
+    mistakes: Mapping[str, Callable],
+    calls: Sequence[tuple],
+    read: Read,
+    request: str = "call",
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+) -> None:
+    """Pass if every call comes out as the right answer's. Otherwise name the mistake that explains every call.
+
+    Args:
+        subject: the student's.
+        right: the package's own.
+        mistakes: sentence -> the answer that makes this mistake.
+        calls: the arguments of each call.
+        read: takes a reply apart.
+        request: "call" or "differentiate".
+        rtol, atol: relative and absolute tolerance, as in torch.allclose.
+
+    Raises:
+        Mistake: with the first number that differs.
+    """
+
+    def agree(a: Sequence[Outcome], b: Sequence[Outcome]) -> bool:
+        return all(
+            x.keys() == y.keys() and all(_same(x[part], y[part], rtol, atol) for part in x)
+            for x, y in zip(a, b, strict=True)
+        )
+
+    got = [read(getattr(subject, request)(*arguments).value, arguments) for arguments in calls]
+    want = _outcomes(right, calls, read, request)
+    if agree(got, want):
+        return
+    likely = None
+    for said, mistake in mistakes.items():
+        wrong = _outcomes(mistake, calls, read, request)
+        if wrong is not None and not agree(wrong, want) and agree(got, wrong):
+            likely = said
+            break
+    expected_text, got_text = next(
+        _first_difference(part, y[part], x[part], rtol, atol)
+        for x, y in zip(got, want, strict=True)
+        for part in y
+        if not _same(x[part], y[part], rtol, atol)
+    )
+    raise Mistake(expected_text, got_text, likely)
+
+
+def _outcomes(answer: Callable, calls: Sequence[tuple], read: Read, request: str) -> list[Outcome] | None:
+    """What an answer of ours comes to, or None where it fails: a wrong one may fail on some inputs."""
+    local = LocalSubject(answer)
+    try:
+        return [read(getattr(local, request)(*arguments).value, arguments) for arguments in calls]
+    except Mistake:
+        return None
+
+
+def _same(a: Tensor, b: Tensor, rtol: float, atol: float) -> bool:
+    return a.shape == b.shape and torch.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
+
+
+def _first_difference(part: str, want: Tensor, got: Tensor, rtol: float, atol: float) -> tuple[str, str]:
+    differ = ~torch.isclose(got, want, rtol=rtol, atol=atol, equal_nan=True)
+    place = tuple(differ.nonzero()[0].tolist())
+    name = part + (f"[{', '.join(map(str, place))}]" if place else "")
+    return f"{name} = {number_text(want[place].item())}", number_text(got[place].item())
+
+
+def numbers_of(value: object, shape: tuple[int, ...], what: str, likely: str | None = None) -> Tensor:
+    """The numbers of a floating-point tensor of this shape, as float64 on the CPU; anything else is a Mistake."""
+    wanted = f"{what} to be a floating-point tensor of shape {shape}"
+    if not isinstance(value, Tensor) or not value.is_floating_point() or tuple(value.shape) != shape:
+        raise Mistake(wanted, describe(value), likely)
+    return value.detach().cpu().double()
+
+
+def loss_and_gradients(names: Sequence[str]) -> Read:
+    """Reads a reply of `differentiate`: the loss, and its gradient in each argument that requires one.
+
+    Args:
+        names: of the arguments, in order.
+    """
+
+    def read(value: object, arguments: tuple) -> Outcome:
+        loss, gradients = value if type(value) is tuple and len(value) == 2 else (value, None)
+        if not isinstance(loss, Tensor) or loss.dim() != 0:
+            likely = None
+            if isinstance(loss, Tensor):
+                likely = "One number is asked for: take the mean over all elements."
+            elif type(loss) is float:
+                likely = "A Python number carries no gradient: return the tensor, without .item()."
+            raise Mistake("a scalar tensor (0-dim)", describe(loss), likely)
+        if gradients is None:
+            raise Mistake(
+                "a loss that gradients flow from",
+                "a tensor that is cut off from `" + names[0] + "`",
+                "Something detached it: look for .detach(), .item() or torch.no_grad() around it.",
+            )
+        outcome = {"loss": loss.detach().cpu().double()}
+        leaves = [
+            (name, a)
+            for name, a in zip(names, arguments, strict=True)
+            if isinstance(a, Tensor) and a.requires_grad
+        ]
+        for (name, leaf), gradient in zip(leaves, gradients, strict=True):
+            # An argument that the loss does not depend on has no gradient: that is a gradient of 0.
+            numbers = torch.zeros_like(leaf) if gradient is None else gradient
+            outcome[f"the gradient in `{name}`"] = numbers.detach().cpu().double()
+        return outcome
+
+    return read
+
+
+def normal(
+    draw: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32, scale: float = 1.0
+) -> Tensor:
+    """Normal numbers around 0."""
+    return torch.randn(*shape, generator=draw, dtype=dtype) * scale

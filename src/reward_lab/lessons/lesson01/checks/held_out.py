@@ -1,0 +1,199 @@
+"""TODO 4: accuracy on training pairs beside accuracy on held-out pairs."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from reward_lab.checks.exercise import Exercise, Mistake, as_number, close
+from reward_lab.checks.probes import Probe, ProbeModel
+from reward_lab.checks.subject import LocalSubject, Subject
+from reward_lab.checks.values import describe, number_text, same
+from reward_lab.data import draw_pairs
+from reward_lab.metrics import held_out_report as right_report
+from reward_lab.metrics import preference_accuracy as right_accuracy
+
+held_out_report = Exercise(
+    "held_out_report",
+    first_step="Switch the model to evaluation mode, score the training pairs under `torch.no_grad()`, and "
+    "compute their accuracy.",
+)
+
+Pairs = tuple[Tensor, Tensor]
+
+
+def _report_with(
+    accuracy: Callable[..., float], mode: bool | None = False, tracked: bool = False
+) -> Callable:
+    """A report that uses this accuracy, this mode (None: as it is) and gradients on or off."""
+
+    def report(model, train_pairs, held_out_pairs):
+        if mode is not None:
+            model.train(mode)
+        with torch.set_grad_enabled(tracked):
+            train, held_out = (
+                accuracy(model(p).detach(), model(r).detach()) for p, r in (train_pairs, held_out_pairs)
+            )
+        return {"train_accuracy": train, "held_out_accuracy": held_out, "gap": train - held_out}
+
+    return report
+
+
+def _mean_of_batches(size: int) -> Callable[[Tensor, Tensor], float]:
+    def accuracy(p, r):
+        return sum(map(right_accuracy, p.split(size), r.split(size))) / len(p.split(size))
+
+    return accuracy
+
+
+def _swapped_sets(model, train_pairs, held_out_pairs):
+    return right_report(model, held_out_pairs, train_pairs)
+
+
+def _gap_backwards(model, train_pairs, held_out_pairs):
+    report = right_report(model, train_pairs, held_out_pairs)
+    return {**report, "gap": -report["gap"]}
+
+
+def _gap_unsigned(model, train_pairs, held_out_pairs):
+    report = right_report(model, train_pairs, held_out_pairs)
+    return {**report, "gap": abs(report["gap"])}
+
+
+def _gap_floored(model, train_pairs, held_out_pairs):
+    report = right_report(model, train_pairs, held_out_pairs)
+    return {**report, "gap": max(0.0, report["gap"])}
+
+
+def _same_set_twice(model, train_pairs, held_out_pairs):
+    return right_report(model, train_pairs, train_pairs)
+
+
+REPORT_MISTAKES: dict[str, Callable] = {
+    "Both accuracies come from the training pairs.": _same_set_twice,
+    "The two sets of pairs are swapped.": _swapped_sets,
+    "The gap may be negative: do not take its absolute value.": _gap_unsigned,
+    "The gap may be negative: do not cut it off at 0.": _gap_floored,
+    "The gap is the wrong way round: training minus held-out.": _gap_backwards,
+    "A tie counts as wrong: compare with `>`.": _report_with(lambda p, r: (p >= r).double().mean().item()),
+    "The comparison is the wrong way round.": _report_with(lambda p, r: (p < r).double().mean().item()),
+    "These are percentages. Return fractions.": _report_with(lambda p, r: 100 * right_accuracy(p, r)),
+    "These are numbers of pairs. Return fractions.": _report_with(lambda p, r: (p > r).sum().item()),
+    "Only the first 32 pairs were counted. Use all of them.": _report_with(
+        lambda p, r: right_accuracy(p[:32], r[:32])
+    ),
+    "The incomplete last batch was dropped. Use all pairs.": _report_with(
+        lambda p, r: right_accuracy(p[: len(p) // 32 * 32], r[: len(p) // 32 * 32])
+    ),
+    "This averages the accuracies of batches, and the last batch is smaller. Count the correct pairs, then "
+    "divide once.": _report_with(_mean_of_batches(32)),
+    "The model scored in training mode. Call `model.eval()` first.": _report_with(right_accuracy, mode=None),
+    "Gradients were being recorded. Score under `torch.no_grad()`.": _report_with(
+        right_accuracy, tracked=True
+    ),
+    "The model scored in training mode and gradients were being recorded.": _report_with(
+        right_accuracy, mode=None, tracked=True
+    ),
+}
+KEYS = ("train_accuracy", "held_out_accuracy", "gap")
+
+
+def _check_report(subject: Subject, model: Probe, train: Pairs, held_out: Pairs) -> dict:
+    """Compare the three numbers. Returns what became of the model."""
+    arguments = (model, train, held_out)
+    reply = subject.call(*arguments)
+    if type(reply.value) is not dict or not set(KEYS) <= reply.value.keys():
+        raise Mistake("a dict with " + ", ".join(f"`{key}`" for key in KEYS), describe(reply.value))
+    got = {key: as_number(reply.value[key], f"`{key}` as a number") for key in KEYS}
+    right = LocalSubject(right_report, subject.device).call(*arguments).value
+    if not _same_report(got, right):
+        likely = None
+        for said, mistake in REPORT_MISTAKES.items():
+            wrong = LocalSubject(mistake, subject.device).call(*arguments).value
+            if not _same_report(wrong, right) and _same_report(got, wrong):
+                likely = said
+                break
+        raise Mistake(_report_text(right), _report_text(got), likely)
+    return reply.arguments[0]
+
+
+def _same_report(a: dict, b: dict) -> bool:
+    return all(close(a[key], b[key], 1e-6) for key in KEYS)
+
+
+def _report_text(report: dict) -> str:
+    return ", ".join(f"{key} {number_text(report[key])}" for key in KEYS)
+
+
+def _check_mode(state: dict, model: Probe) -> None:
+    if state["training"] != model.data["training"]:
+        modes = {True: "training mode", False: "evaluation mode"}
+        raise Mistake(
+            f"the model back in {modes[model.data['training']]}, as it was",
+            modes[state["training"]],
+            "Remember `model.training` before `model.eval()`, and end with `model.train(was_training)`.",
+        )
+
+
+def _check_untouched(state: dict, model: Probe) -> None:
+    if state["gradients"]:
+        raise Mistake("no gradients", "gradients on the parameters", "A report must not call `backward()`.")
+    if len(state["trainable"]) < len(ProbeModel.TABLES):
+        raise Mistake(
+            "parameters that can still be trained", "`requires_grad` switched off", "Use `torch.no_grad()`."
+        )
+    before = {name: table.to(state["tables"][name].device) for name, table in model.data["tables"].items()}
+    if not same(before, state["tables"]):
+        raise Mistake("unchanged parameters", "changed ones", "A report must not train the model.")
+
+
+def _report_probe(
+    draw: torch.Generator, vocab_size: int, *, differ: tuple[str, ...] = (), training: bool = True
+) -> Probe:
+    """A model whose tables are all alike, but for those named: only they make a wrong call visible."""
+    shared = torch.randint(-3, 4, (vocab_size,), generator=draw).float()
+    tables = {name: shared for name in ProbeModel.TABLES}
+    for name in differ:
+        tables[name] = torch.randint(-3, 4, (vocab_size,), generator=draw).float()
+    return Probe("reward_model", {"tables": tables, "scale": 1.0, "training": training})
+
+
+def _tilted_pairs(draw: torch.Generator, model: Probe, n: int, share: float) -> Pairs:
+    """Pairs of which this model ranks about this share correctly, so that the two sets differ."""
+    pairs = torch.stack(draw_pairs(n, 4, len(model.data["tables"]["eval_mode"]), draw))  # (2, n, 4)
+    rewards = model.data["tables"]["eval_mode"][pairs].mean(dim=-1)  # (2, n)
+    wanted = torch.rand(n, generator=draw) < share
+    swap = (rewards[0] > rewards[1]) != wanted
+    return tuple(torch.where(swap.unsqueeze(1), pairs.flip(0), pairs))
+
+
+@held_out_report.case("both accuracies and the gap", points=0.5)
+def _(subject: Subject, draw: torch.Generator) -> None:
+    for shares in ((0.9, 0.6), (0.4, 0.7)):  # the second gap is negative
+        model = _report_probe(draw, 50)
+        sets = (_tilted_pairs(draw, model, n, share) for n, share in zip((131, 77), shares, strict=True))
+        _check_report(subject, model, *sets)
+
+
+@held_out_report.case("every pair counts once, and ties are wrong", points=0.5)
+def _(subject: Subject, draw: torch.Generator) -> None:
+    model = _report_probe(draw, 50)
+    train, held_out = _tilted_pairs(draw, model, 1000, 0.8), _tilted_pairs(draw, model, 45, 0.5)
+    held_out[0][32:40] = held_out[1][32:40]  # eight ties in the short last batch of 32
+    _check_report(subject, model, train, held_out)
+    _check_report(subject, model, tuple(part[:1] for part in train), held_out)
+
+
+@held_out_report.case("evaluation mode, and the mode put back", points=0.5)
+def _(subject: Subject, draw: torch.Generator) -> None:
+    for training in (True, False):
+        model = _report_probe(draw, 50, differ=("train_mode", "train_mode_with_gradients"), training=training)
+        sets = (_tilted_pairs(draw, model, n, share) for n, share in ((131, 0.9), (77, 0.6)))
+        _check_mode(_check_report(subject, model, *sets), model)
+
+
+@held_out_report.case("no gradients, nothing changed", points=0.5)
+def _(subject: Subject, draw: torch.Generator) -> None:
+    model = _report_probe(draw, 50, differ=("train_mode_with_gradients", "eval_mode_with_gradients"))
+    sets = (_tilted_pairs(draw, model, n, share) for n, share in ((131, 0.9), (77, 0.6)))
+    _check_untouched(_check_report(subject, model, *sets), model)

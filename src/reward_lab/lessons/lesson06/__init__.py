@@ -1,0 +1,5 @@
+"""Lesson 6: policy gradients and PPO."""
+
+from . import checks as check
+
+__all__ = ["check"]

@@ -1,0 +1,531 @@
+"""The checks of lesson 2 accept every legitimate way to write an answer, and name the usual mistakes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from grader.demo_class import fill, right_answers
+from grader.grading import grade_files
+from grader.sandbox import sandbox_problem
+from grader.settings import Settings
+from reward_lab import statistics
+from reward_lab.checks.subject import LocalSubject
+from reward_lab.lessons.lesson02 import checks as lesson02
+from reward_lab.lessons.lesson02.checks.abilities import ABILITY_MISTAKES
+from reward_lab.lessons.lesson02.checks.errors import ERROR_MISTAKES
+from reward_lab.lessons.lesson02.checks.order import ORDER_MISTAKES
+from reward_lab.lessons.lesson02.checks.rankings import RANKING_MISTAKES
+
+LESSON = "02_bradley_terry"
+SEEDS = ["public", *(f"secret-{number}" for number in range(6))]
+
+
+def report_on(name, answer, seed="public", device="cpu"):
+    return getattr(lesson02, name).report(lambda s: LocalSubject(answer, device, s), seed)
+
+
+# Legitimate answers
+
+
+def refuse(wins):
+    """The two tests of the exercise, written without the package."""
+    graph = (wins > 0).cpu().numpy()
+    for links, reason in ((graph | graph.T, "Not connected!"), (graph, "Somebody never wins.")):
+        reach = np.linalg.matrix_power(links.astype(float) + np.eye(len(links)), len(links)) > 0
+        if not reach.all():
+            raise ValueError(reason)
+
+
+def mle_by_iteration(wins):
+    refuse(wins)
+    wins = wins.double()
+    games, worth = wins + wins.T, torch.ones(len(wins), dtype=torch.float64, device=wins.device)
+    for _ in range(1500):
+        worth = wins.sum(1) / (games / (worth[:, None] + worth[None, :])).sum(1)
+        worth = worth / worth.log().mean().exp()
+    return worth.log()
+
+
+def mle_by_lbfgs(wins):
+    refuse(wins)
+    wins = wins.double()
+    a = torch.zeros(len(wins), dtype=torch.float64, device=wins.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([a], max_iter=500, line_search_fn="strong_wolfe")
+
+    def loss():
+        optimizer.zero_grad()
+        value = -(wins * F.logsigmoid(a[:, None] - a[None, :])).sum() / wins.sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return a - a.mean()  # still requires gradients
+
+
+def mle_by_newton(wins):
+    refuse(wins)
+    wins = wins.double()
+    a = wins.new_zeros(len(wins))
+    for _ in range(100):
+        p = torch.sigmoid(a[:, None] - a)
+        weight = (wins + wins.T) * p * (1 - p)
+        information = torch.diag(weight.sum(1)) - weight + 1.0 / len(wins)
+        step = torch.linalg.solve(information, wins.sum(1) - ((wins + wins.T) * p).sum(1))
+        a = a + step / max(1, step.abs().max())
+    return a.float()
+
+
+def mle_by_adam(wins):
+    refuse(wins)
+    wins = wins.float()
+    a = torch.zeros(len(wins), device=wins.device, requires_grad=True)
+    optimizer = torch.optim.Adam([a], lr=0.1)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.997)
+    for _ in range(2000):
+        loss = -(wins / wins.sum() * F.logsigmoid(a.unsqueeze(1) - a)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return (a - a.mean()).detach()
+
+
+def mle_in_python(wins):
+    refuse(wins)
+    w = wins.tolist()
+    players = range(len(w))
+    a = [0.0 for _ in players]
+    for _ in range(2000):
+        worth = [math.exp(x) for x in a]
+        a = [
+            math.log(sum(w[i]) / sum((w[i][j] + w[j][i]) / (worth[i] + worth[j]) for j in players))
+            for i in players
+        ]
+        a = [x - sum(a) / len(a) for x in a]
+    return a
+
+
+def errors_by_minor(wins, abilities):
+    """Fix the last player, invert what is left, then centre."""
+    a, players = abilities.double(), len(wins)
+    p = torch.sigmoid(a[:, None] - a)
+    weight = (wins + wins.T).double() * p * (1 - p)
+    information = torch.diag(weight.sum(1)) - weight
+    covariance = torch.zeros_like(information)
+    covariance[:-1, :-1] = torch.linalg.inv(information[:-1, :-1])
+    centre = torch.eye(players, dtype=torch.float64, device=a.device) - 1 / players
+    return (centre @ covariance @ centre).diagonal().sqrt()
+
+
+def errors_by_inverse(wins, abilities):
+    p = torch.sigmoid(abilities.unsqueeze(1) - abilities)
+    weight = (wins + wins.T) * p * p.T
+    information = torch.diag(weight.sum(1)) - weight
+    return (
+        (torch.linalg.inv(information + 1 / len(wins)) - 1 / len(wins)).diagonal().sqrt().to(abilities.dtype)
+    )
+
+
+def errors_by_autograd(wins, abilities):
+    def loss(a):
+        return -(wins * F.logsigmoid(a[:, None] - a)).sum()
+
+    hessian = torch.autograd.functional.hessian(loss, abilities.double())
+    return torch.linalg.pinv(hessian, hermitian=True).diag() ** 0.5
+
+
+def errors_with_numpy(wins, abilities):
+    a, n = abilities.cpu().numpy(), (wins + wins.T).cpu().numpy()
+    p = 1 / (1 + np.exp(a[None, :] - a[:, None]))
+    information = -n * p * (1 - p)
+    np.fill_diagonal(information, -information.sum(1))
+    return np.sqrt(np.diag(np.linalg.pinv(information))).tolist()
+
+
+def errors_in_the_inputs_precision(wins, abilities):
+    p = torch.sigmoid(abilities[:, None] - abilities)
+    weight = (wins + wins.T) * p * (1 - p)
+    return torch.linalg.pinv(torch.diag(weight.sum(1)) - weight).diagonal().sqrt()
+
+
+def effect_by(optimise):
+    def bt_order_effect(home_wins, away_wins):
+        refuse(home_wins + away_wins)
+        if home_wins.sum() == 0 or away_wins.sum() == 0:
+            raise ValueError("one side wins always")
+        return optimise(home_wins.double(), away_wins.double())
+
+    return bt_order_effect
+
+
+def by_lbfgs(home, away):
+    a = torch.zeros(len(home), dtype=torch.float64, device=home.device, requires_grad=True)
+    alpha = torch.zeros((), dtype=torch.float64, device=home.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [a, alpha], max_iter=1000, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
+    )
+
+    def loss():
+        optimizer.zero_grad()
+        margin = alpha + a[:, None] - a  # of i, at home against j
+        value = F.softplus(-margin) * home + F.softplus(margin) * away.T
+        value = value.sum() / (home.sum() + away.sum())
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return a - a.mean(), alpha
+
+
+def by_newton(home, away):
+    players = len(home)
+    rows = torch.cartesian_prod(torch.arange(players), torch.arange(players)).to(home.device)
+    i, j = rows[rows[:, 0] != rows[:, 1]].T
+    design = torch.zeros(len(i), players + 1, dtype=torch.float64, device=home.device)
+    at = torch.arange(len(i), device=home.device)
+    design[at, i], design[at, j], design[:, players] = 1.0, -1.0, 1.0
+    won, games = home[i, j], home[i, j] + away[j, i]
+    found = torch.zeros(players + 1, dtype=torch.float64, device=home.device)
+    for _ in range(60):
+        p = torch.sigmoid(design @ found)
+        information = design.T @ (design * (games * p * (1 - p)).unsqueeze(1))
+        step = torch.linalg.pinv(information, rtol=1e-10) @ (design.T @ (won - games * p))
+        found = found + step / max(1, step.abs().max())
+    return [(found[:-1] - found[:-1].mean()).float(), np.float64(found[-1].item())]
+
+
+def by_ascent(home, away):
+    """Coordinates in turn: abilities as log-worths with alpha held, then alpha by bisection."""
+    a, alpha = torch.zeros(len(home), dtype=torch.float64, device=home.device), 0.0
+    games = home + away.T
+    for _ in range(800):
+        p = torch.sigmoid(alpha + a[:, None] - a)
+        surplus = home - games * p
+        a = a + 2 * (surplus.sum(1) - surplus.sum(0)) / (games.sum(1) + games.sum(0))
+        alpha = alpha + 2 * (surplus.sum() / games.sum()).item()
+    return (a - a.mean()).tolist(), alpha
+
+
+def nll_by_loop(scores, ranking):
+    total = torch.zeros((), dtype=scores.dtype, device=scores.device)
+    left = ranking.tolist()
+    while left:
+        total = total + torch.logsumexp(scores[left], dim=0) - scores[left[0]]
+        left = left[1:]
+    return total
+
+
+def nll_by_mask(scores, ranking):
+    ordered = scores.index_select(0, ranking)
+    above = torch.ones(len(ordered), len(ordered), device=scores.device).tril(-1).bool()
+    table = ordered.expand(len(ordered), -1).masked_fill(above, -torch.inf)
+    return -table.log_softmax(dim=1).diagonal().sum()
+
+
+def nll_by_shifted_softmax(scores, ranking):
+    ordered = scores[ranking].double()
+    terms = [ordered[t:] - ordered[t:].max() for t in range(len(ordered))]
+    return sum(t.exp().sum().log() - t[0] for t in terms)
+
+
+def nll_by_cross_entropy(scores, ranking):
+    ordered = scores[ranking]
+    first = torch.zeros(1, dtype=torch.long, device=scores.device)
+    return torch.stack([F.cross_entropy(ordered[None, t:], first) for t in range(len(ordered))]).sum()
+
+
+LEGITIMATE = [
+    pytest.param(name, answer, id=f"{name}-{how}")
+    for name, answers in {
+        "bt_mle": {
+            "the package's": statistics.bt_mle,
+            "iteration": mle_by_iteration,
+            "L-BFGS": mle_by_lbfgs,
+            "Newton, float32 out": mle_by_newton,
+            "Adam in float32": mle_by_adam,
+            "a list": mle_in_python,
+        },
+        "bt_standard_errors": {
+            "the package's": statistics.bt_standard_errors,
+            "minor, then centred": errors_by_minor,
+            "inverse with ones added": errors_by_inverse,
+            "autograd": errors_by_autograd,
+            "numpy, a list": errors_with_numpy,
+            "the inputs' precision": errors_in_the_inputs_precision,
+        },
+        "bt_order_effect": {
+            "the package's": statistics.bt_order_effect,
+            "L-BFGS": effect_by(by_lbfgs),
+            "logistic regression": effect_by(by_newton),
+            "ascent, plain numbers": effect_by(by_ascent),
+        },
+        "plackett_luce_nll": {
+            "the package's": statistics.plackett_luce_nll,
+            "loop": nll_by_loop,
+            "mask": nll_by_mask,
+            "shifted softmax": nll_by_shifted_softmax,
+            "cross entropy": nll_by_cross_entropy,
+        },
+    }.items()
+    for how, answer in answers.items()
+]
+
+
+@pytest.mark.parametrize("name, answer", LEGITIMATE)
+def test_a_legitimate_answer_gets_full_marks_whatever_the_seed(name, answer):
+    slow = answer in (mle_by_adam, mle_in_python)
+    for seed in SEEDS[:2] if slow else SEEDS:
+        report = report_on(name, answer, seed)
+        assert report.score == report.max_score, str(report)
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA here: the checks' verdicts on it are not tested"
+)
+@pytest.mark.parametrize("name, answer", LEGITIMATE)
+def test_a_legitimate_answer_gets_full_marks_on_cuda(name, answer):
+    report = report_on(name, answer, "secret", "cuda")
+    assert report.score == report.max_score, str(report)
+
+
+# Mistakes that the checks know by name
+
+
+@pytest.mark.parametrize("said", ABILITY_MISTAKES)
+def test_a_known_mistake_in_the_abilities_is_named(said):
+    report = report_on("bt_mle", lambda wins: ABILITY_MISTAKES[said](wins.double()), "secret")
+    assert report.score < report.max_score and said in str(report)
+
+
+@pytest.mark.parametrize("said", ERROR_MISTAKES)
+def test_a_known_mistake_in_the_standard_errors_is_named(said):
+    def answer(wins, abilities):
+        return ERROR_MISTAKES[said](wins.double(), abilities.double())
+
+    report = report_on("bt_standard_errors", answer, "secret")
+    assert report.score < report.max_score and said in str(report)
+
+
+@pytest.mark.parametrize("said", ORDER_MISTAKES)
+def test_a_known_mistake_in_the_order_effect_is_named(said):
+    def answer(home_wins, away_wins):
+        found = ORDER_MISTAKES[said](home_wins.double(), away_wins.double())
+        return found[:-1], found[-1]
+
+    report = report_on("bt_order_effect", answer, "secret")
+    assert report.score < report.max_score and said in str(report)
+
+
+@pytest.mark.parametrize("said", RANKING_MISTAKES)
+def test_a_known_mistake_in_the_loss_of_a_ranking_is_named(said):
+    report = report_on("plackett_luce_nll", RANKING_MISTAKES[said], "secret")
+    assert report.score < report.max_score and said in str(report)
+
+
+# Mistakes written as students write them: (exercise, answer, what the report must say)
+
+
+def raising(error):
+    def answer(*tables):
+        raise error
+
+    return answer
+
+
+def instead_of_refusing(value):
+    """Right where there is an estimate; where there is none, whatever `value` makes of the table."""
+
+    def bt_mle(wins):
+        try:
+            return statistics.bt_mle(wins)
+        except ValueError as error:
+            return value(wins, error)
+
+    return bt_mle
+
+
+def reraise(kind, text=None):
+    def value(wins, error):
+        raise kind(text if text is not None else str(error))
+
+    return value
+
+
+def iteration_without_a_test(wins):
+    wins = wins.double()
+    worth = torch.ones(len(wins), dtype=torch.float64)
+    for _ in range(1000):
+        worth = wins.sum(1) / ((wins + wins.T) / (worth[:, None] + worth)).sum(1)
+        worth = worth / worth.sum()
+    return worth.log() - worth.log().mean()
+
+
+def only_total_wins_tested(wins):
+    if (wins.sum(1) == 0).any() or (wins.sum(0) == 0).any():
+        raise ValueError("somebody never wins or never loses")
+    return iteration_without_a_test(wins)
+
+
+def refuses_any_zero(wins):
+    if (wins + torch.eye(len(wins)) == 0).any():
+        raise ValueError("somebody never loses")
+    return statistics.bt_mle(wins)
+
+
+def fixed_step_ascent(wins):
+    refuse(wins)
+    wins = wins.double()
+    a = torch.zeros(len(wins), dtype=torch.float64)
+    for _ in range(500):
+        a = a + 0.01 * (wins.sum(1) - ((wins + wins.T) * torch.sigmoid(a[:, None] - a)).sum(1))
+    return a - a.mean()
+
+
+def too_few_steps(wins):
+    refuse(wins)
+    return statistics.bt_mm_path(wins, 4)[-1]
+
+
+def writes_into_wins(wins):
+    result = statistics.bt_mle(wins)
+    wins += wins.T.clone()
+    return result
+
+
+def ordinary_inverse(wins, abilities):
+    information = statistics.bt_information(wins, abilities) + 1e-12 * torch.eye(
+        len(wins), dtype=torch.float64
+    )
+    return torch.linalg.inv(information).diagonal().sqrt()
+
+
+def fitted_effect(change):
+    return lambda home, away: change(*statistics.bt_order_effect(home, away))
+
+
+def no_error_if_one_side_wins_all(home_wins, away_wins):
+    refuse(home_wins + away_wins)
+    found = by_lbfgs(home_wins.double(), away_wins.double())
+    return found[0].detach(), found[1].item()
+
+
+def right_loss(change):
+    return lambda scores, ranking: change(statistics.plackett_luce_nll(scores, ranking))
+
+
+MISTAKES = {
+    "mle: nothing returned": ("bt_mle", lambda w: None, "is a `return` missing?"),
+    "mle: numpy": ("bt_mle", lambda w: statistics.bt_mle(w).numpy(), "Turn the array into a tensor"),
+    "mle: a column": ("bt_mle", lambda w: statistics.bt_mle(w).unsqueeze(1), "One number per player"),
+    "mle: whole numbers": ("bt_mle", lambda w: statistics.bt_mle(w).round().long(), "Whole numbers lose"),
+    "mle: NaN": ("bt_mle", lambda w: statistics.bt_mle(w) * math.nan, "nan"),
+    "mle: hard-coded": ("bt_mle", lambda w: torch.tensor([0.5493, -0.5493]), "some cases fail"),
+    "mle: shifted": ("bt_mle", lambda w: statistics.bt_mle(w) + 1, "should be centred"),
+    "mle: changes its input": ("bt_mle", writes_into_wins, "argument 1 changed"),
+    "mle: crashes": ("bt_mle", lambda w: w.foo, "AttributeError"),
+    "mle: always an error": ("bt_mle", raising(ValueError("never loses")), "expected no exception"),
+    "mle: any zero refused": ("bt_mle", refuses_any_zero, "zeros that do no harm"),
+    "mle: step too long": ("bt_mle", fixed_step_ascent, "steps that fit the number of games"),
+    "mle: too few steps": ("bt_mle", too_few_steps, "is promised"),
+    "mle: no test": ("bt_mle", iteration_without_a_test, "Test for it before you fit"),
+    "mle: players tested one by one": ("bt_mle", only_total_wins_tested, "each player has won and lost"),
+    "mle: infinity in place of an error": (
+        "bt_mle", instead_of_refusing(lambda w, e: w.sum(1) * math.inf), "got an answer"),
+    "mle: RuntimeError": ("bt_mle", instead_of_refusing(reraise(RuntimeError)), "raise ValueError(...)"),
+    "mle: assert": ("bt_mle", instead_of_refusing(reraise(AssertionError)), "raise ValueError(...)"),
+    "mle: no message": ("bt_mle", instead_of_refusing(reraise(ValueError, "")), "Put the reason into"),
+    "mle: no reason": ("bt_mle", instead_of_refusing(reraise(ValueError, "bad table")), '"never loses" or "never wins"'),
+    "mle: every reason": (
+        "bt_mle", instead_of_refusing(reraise(ValueError, "not connected, or never loses")), "does not hold"),
+    "errors: nothing returned": ("bt_standard_errors", lambda w, a: None, "is a `return` missing?"),
+    "errors: the whole matrix": (
+        "bt_standard_errors", lambda w, a: statistics.bt_covariance(w, a), "One number per player"),
+    "errors: ordinary inverse": ("bt_standard_errors", ordinary_inverse, "an accident of rounding"),
+    "errors: one number": (
+        "bt_standard_errors", lambda w, a: statistics.bt_standard_errors(w, a).mean(), "One number per player"),
+    "errors: hard-coded": ("bt_standard_errors", lambda w, a: [0.5774] * len(w), "some cases fail"),
+    "order: abilities only": ("bt_order_effect", fitted_effect(lambda a, alpha: a), "return abilities, alpha"),
+    "order: a dict": (
+        "bt_order_effect", fitted_effect(lambda a, alpha: {"abilities": a, "alpha": alpha}), "return abilities, alpha"),
+    "order: the other way round": ("bt_order_effect", fitted_effect(lambda a, alpha: (alpha, a)), "the other way round"),
+    "order: alpha per team": (
+        "bt_order_effect", fitted_effect(lambda a, alpha: (a, [alpha] * len(a))), "alpha as a number"),
+    "order: abilities wrong": ("bt_order_effect", fitted_effect(lambda a, alpha: (a * 1.3, alpha)), "Alpha is right"),
+    "order: alpha wrong": (
+        "bt_order_effect", fitted_effect(lambda a, alpha: (a, alpha + 0.1)), "The abilities are right"),
+    "order: shifted": ("bt_order_effect", fitted_effect(lambda a, alpha: (a + 1, alpha)), "should be centred"),
+    "order: no test of the sides": ("bt_order_effect", no_error_if_one_side_wins_all, "Test for it before you fit"),
+    "ranking: nothing returned": ("plackett_luce_nll", lambda s, r: None, "is a `return` missing?"),
+    "ranking: item()": ("plackett_luce_nll", right_loss(lambda x: x.item()), "cut off from the scores"),
+    "ranking: detached": ("plackett_luce_nll", right_loss(lambda x: x.detach()), "cut off from the scores"),
+    "ranking: of other scores": (
+        "plackett_luce_nll",
+        lambda s, r: statistics.plackett_luce_nll(s.detach().clone().requires_grad_(), r),
+        "cut off from the scores"),
+    "ranking: one number a place": (
+        "plackett_luce_nll", lambda s, r: s[r].flip(0).logcumsumexp(0).flip(0) - s[r], "Sum over the places"),
+    "ranking: shape (1,)": ("plackett_luce_nll", right_loss(lambda x: x.unsqueeze(0)), "0-dim"),
+    "ranking: gradient through the best only": (
+        "plackett_luce_nll",
+        lambda s, r: statistics.plackett_luce_nll(s.detach(), r) + 0 * s.sum() + s[r[0]] - s[r[0]].detach(),
+        "with gradient"),
+    "ranking: hard-coded": ("plackett_luce_nll", lambda s, r: 0 * s.sum() + 0.7209, "some cases fail"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_mistake_loses_points_and_is_told_what_it_is(what):
+    name, answer, says = MISTAKES[what]
+    report = report_on(name, answer, "secret")
+    assert report.score < report.max_score, str(report)
+    assert says in str(report)
+
+
+def test_half_right_answers_get_part_of_the_points():
+    by_case = {
+        "bt_mle": (iteration_without_a_test, 2.0),
+        "bt_order_effect": (no_error_if_one_side_wins_all, 2.5),
+        "plackett_luce_nll": (
+            RANKING_MISTAKES[next(s for s in RANKING_MISTAKES if s.startswith("exp first"))],
+            1.25,
+        ),
+    }
+    for name, (answer, points) in by_case.items():
+        assert report_on(name, answer, "secret").score == points
+
+
+def test_the_hand_worked_numbers_of_the_lesson_hold():
+    wins = torch.tensor([[0, 3], [1, 0]])
+    assert statistics.bt_mle(wins).tolist() == pytest.approx([0.5493, -0.5493], abs=5e-5)
+    assert statistics.bt_standard_errors(wins, statistics.bt_mle(wins)).tolist() == pytest.approx(
+        [0.5774] * 2, abs=5e-5
+    )
+    abilities, alpha = statistics.bt_order_effect(wins, torch.tensor([[0, 1], [1, 0]]))
+    assert abilities.tolist() == pytest.approx([0.2747, -0.2747], abs=5e-5)
+    assert alpha == pytest.approx(0.5493, abs=5e-5)
+    scores = torch.tensor([2.0, 1.0, 0.0])
+    for ranking, loss in (([0, 1, 2], 0.7209), ([2, 1, 0], 3.7209)):
+        assert statistics.plackett_luce_nll(scores, torch.tensor(ranking)).item() == pytest.approx(
+            loss, abs=5e-5
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sandbox_problem() is not None, reason=f"no sandbox: {sandbox_problem()}")
+def test_the_lessons_answers_get_all_points_from_the_sandboxed_grader(course, tmp_path):
+    import nbformat
+
+    from grader.gradebook import pristine_lessons
+
+    file = tmp_path / f"{LESSON}.ipynb"
+    file.write_text(
+        nbformat.writes(fill(pristine_lessons(course)[LESSON], right_answers(LESSON))), encoding="utf-8"
+    )
+    (verdict,) = grade_files([file], Settings("secret"))
+    assert (verdict.status, verdict.score, verdict.max_score, verdict.manual_max) == ("graded", 10, 10, 4), (
+        verdict
+    )
+    assert not verdict.notes

@@ -1,0 +1,143 @@
+"""What the text of lesson 3 says is what its cells print."""
+
+import re
+
+import pytest
+
+from ..test_lessons import printed, run_once
+
+pytestmark = pytest.mark.slow
+NAME = "03_noise_ties_calibration"
+
+
+@pytest.fixture(scope="module")
+def text():
+    return printed(run_once(NAME, "source")[0])
+
+
+def numbers(pattern: str, text: str) -> list[float]:
+    """The groups of the first match, as numbers."""
+    found = re.search(pattern, text)
+    assert found, pattern
+    return [float(group) for group in found.groups()]
+
+
+def compared(text: str, situation: str) -> dict[str, dict[str, float]]:
+    """What the table of section 5 says on one situation: loss -> lowest, highest and mean of both scores."""
+    block = text.split(f"{situation}\n")[1]
+    rows = re.findall(
+        r"  ([\w ,=.-]+): accuracy ([\d.]+) to ([\d.]+), mean ([\d.]+);\n"
+        r" +log loss above its floor ([\d.]+) to ([\d.]+), mean ([\d.]+)",
+        block,
+    )[:3]
+    names = ("low", "high", "accuracy", "least", "most", "excess")
+    return {loss.split(",")[0]: dict(zip(names, map(float, values), strict=True)) for loss, *values in rows}
+
+
+def test_the_limits_of_the_world_are_those_of_the_text(text):
+    (agreement,) = numbers(r"agreement between two people +([\d.]+)", text)
+    (accuracy,) = numbers(r"Bayes accuracy .* ([\d.]+)", text)
+    assert agreement == pytest.approx(0.72, abs=0.005) and accuracy == pytest.approx(0.80, abs=0.005)
+    best, score = numbers(r"best forecast ([\d.]+), its Brier score ([\d.]+)", text)
+    assert best == pytest.approx(0.3, abs=0.021) and score == pytest.approx(0.21, abs=0.002)
+    low, high = numbers(r"true p on 100,000 labels: Brier score ([\d.]+) to ([\d.]+)", text)
+    right, wrong = numbers(r"E\[p\(1-p\)\] = ([\d.]+), E\[min\(p, 1-p\)\^2\] = ([\d.]+)", text)
+    assert low < right < high and wrong < 0.5 * low
+
+
+def test_noise_lowers_the_ceiling_and_the_scale_but_not_the_order(text):
+    assert numbers(r"   0.2 +([\d.]+) ", text)[0] == pytest.approx(0.68, abs=0.005)
+    low, high, worst, best = numbers(
+        r"flip rate 0.2: scale ([\d.]+) to ([\d.]+), accuracy ([\d.]+) to ([\d.]+)", text
+    )
+    assert 0.35 < low <= high < 0.45
+    assert 0.79 < worst <= best < 0.80
+    assert numbers(r"smoothed +at flip rate 0.2: scale ([\d.]+) to ([\d.]+)", text)[1] < low
+    low, high = numbers(r"corrected +at flip rate 0.2: scale ([\d.]+) to ([\d.]+)", text)
+    assert 0.95 < low <= high < 1.05
+
+
+def test_the_shapes_of_the_losses_are_those_of_the_text(text):
+    assert "smoothed loss at ln(0.9/0.1) = 2.1972: 0.3251" in text
+    slopes = {
+        name: numbers(rf"{name}.* slope at margin -8: ([-+\d.]+), at \+8: ([-+\d.]+)", text)
+        for name in ("Bradley-Terry", "smoothed", "flip-corrected")
+    }
+    assert slopes["Bradley-Terry"] == [-1.0, 0.0]
+    assert slopes["smoothed"] == [-0.9, 0.1]
+    assert -0.01 < slopes["flip-corrected"][0] < 0 and slopes["flip-corrected"][1] == 0
+
+
+def test_each_remedy_helps_where_the_text_says_so_and_nowhere_else(text):
+    few = compared(text, "linear model, 200 pairs, no slips")
+    assert few["smoothed"]["excess"] < 0.8 * few["Bradley-Terry"]["excess"]
+    assert abs(few["smoothed"]["accuracy"] - few["Bradley-Terry"]["accuracy"]) < 0.005
+    assert few["corrected"]["least"] > 5
+    noisy = compared(text, "linear model, 200 pairs, 20 % slips")
+    assert noisy["smoothed"]["excess"] > 0.95 * noisy["Bradley-Terry"]["excess"]
+    assert noisy["corrected"]["least"] > 5
+    many = compared(text, "linear model, 5,000 pairs, 20 % slips")
+    assert many["corrected"]["most"] < 0.02 < many["Bradley-Terry"]["least"]
+    assert many["Bradley-Terry"]["most"] < many["smoothed"]["least"]
+    network = compared(text, "network, 2,000 pairs, 20 % slips")
+    assert network["smoothed"]["most"] < network["Bradley-Terry"]["least"]
+    assert network["Bradley-Terry"]["most"] < network["corrected"]["least"]
+    assert network["smoothed"]["high"] < network["Bradley-Terry"]["low"]
+    assert (
+        network["Bradley-Terry"]["high"] < network["corrected"]["low"] < network["corrected"]["high"] < 0.75
+    )
+
+
+def test_the_colleagues_number_is_close_to_the_limit_and_ours_is_not(text):
+    rows = re.findall(r"seed \d +([\d.]+) +([\d.]+) +([\d.]+)", text)
+    assert len(rows) == 3
+    for ours, theirs, limit in (map(float, row) for row in rows):
+        assert ours < 0.65 and limit - 0.015 < theirs < limit
+
+
+def test_the_ties_are_those_of_the_text(text):
+    worths = {
+        name: [float(x) for x in re.search(rf"{name} +((?:0\.\d{{4}} ?){{6}})", text).group(1).split()]
+        for name in ("Davidson", "Rao, Kupper", "ties dropped", "ties halved")
+    }
+    assert worths["Davidson"] == [0.1388, 0.1730, 0.1617, 0.1654, 0.1587, 0.2024]
+    orders = {tuple(sorted(range(6), key=values.__getitem__)) for values in worths.values()}
+    assert len(orders) == 1
+    assert "nu = 0.7468" in text
+    alike, davidson, rao_kupper, free = (
+        numbers(rf"{name} +(1\.\d+)", text)[0] for name in ("all alike", "Davidson", "Rao-Kupper", "free")
+    )
+    assert free < davidson < alike and abs(davidson - rao_kupper) <= 0.0001
+    leagues = text.split("a league after ")[1:]
+    scale = r" +([\d.]+) to ([\d.]+); true order in 5 of 5"
+    for league, right in zip(leagues, ("Davidson ", "Rao and Kupper "), strict=True):
+        low, high = numbers(r"  " + right + scale, league)
+        assert 0.9 < low < 1 < high < 1.1
+    assert numbers("ties halved" + scale, leagues[0])[1] < 0.7
+    assert numbers("ties halved" + scale, leagues[1])[1] < 1
+    low, high = numbers("ties dropped" + scale, leagues[0])
+    assert 0.9 < low < 1 < high < 1.1
+    assert numbers("ties dropped" + scale, leagues[1])[0] > 1.1
+    assert numbers("Rao and Kupper" + scale, leagues[0])[1] < 0.8
+    assert numbers("  Davidson" + scale, leagues[1])[0] > 1.15
+
+
+def test_the_calibration_is_that_of_the_text(text):
+    for n, about in (("100", 0.09), ("10,000", 0.009)):
+        mean, calculated = numbers(rf"(?m)^ *{n} labels: ECE .* mean ([\d.]+), calculated ([\d.]+)", text)
+        assert mean == pytest.approx(about, abs=0.2 * about) and calculated == pytest.approx(mean, rel=0.15)
+    rows = {
+        name: [
+            list(map(float, row))
+            for row in re.findall(rf"{name} +before ([\d.]+), after ([\d.]+), limit ([\d.]+)", text)
+        ]
+        for name in ("accuracy", "brier", "log_loss")
+    }
+    assert all(len(values) == 3 for values in rows.values())
+    assert all(before == after < limit for before, after, limit in rows["accuracy"])
+    assert all(before > after > limit + 0.03 for before, after, limit in rows["brier"])
+    assert all(before > 0.693 + 0.3 and limit < after < 0.56 for before, after, limit in rows["log_loss"])
+    plain = numbers(r"plain network +ECE ([\d.]+)", text)[0]
+    scaled = numbers(r"after division by .* ECE ([\d.]+)", text)[0]
+    chance = numbers(r"ECE of a calibrated forecaster on as many labels: about ([\d.]+)", text)[0]
+    assert 0.18 < plain < 0.25 and scaled < 0.02 and 1.4 < scaled / chance < 3

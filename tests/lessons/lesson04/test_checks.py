@@ -1,0 +1,464 @@
+"""The checks of lesson 4 accept every legitimate way to write an answer, and name the usual mistakes."""
+
+import copy
+import statistics
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from grader.sandbox import sandbox_problem
+from reward_lab import language
+from reward_lab.checks.subject import LocalSubject
+from reward_lab.lessons.lesson04 import checks as lesson04
+from reward_lab.lessons.lesson04.checks.efficiency import RESULT_MISTAKES
+from reward_lab.lessons.lesson04.checks.language import LOSS_MISTAKES
+from reward_lab.lessons.lesson04.checks.pool import POOL_MISTAKES
+from reward_lab.lessons.lesson04.checks.reward import POOLINGS, Batch
+
+LESSON = "04_pretrained_backbone"
+SEEDS = ["public", *(f"secret-{number}" for number in range(4))]
+
+
+def report_on(name, answer, seed="public", device="cpu"):
+    return getattr(lesson04, name).report(lambda s: LocalSubject(answer, device, s), seed)
+
+
+# Legitimate answers
+
+
+def pool_row_by_row(hidden, attention_mask):
+    return torch.stack([row[mask.nonzero()[-1, 0]] for row, mask in zip(hidden, attention_mask, strict=True)])
+
+
+def pool_by_flipping(hidden, attention_mask):
+    last = attention_mask.shape[1] - 1 - attention_mask.flip(1).argmax(dim=1)
+    index = last.view(-1, 1, 1).expand(-1, 1, hidden.shape[-1])
+    return hidden.gather(1, index).squeeze(1)
+
+
+def pool_by_the_side_of_the_padding(hidden, attention_mask):
+    if attention_mask[:, -1].all():
+        return hidden[:, -1]
+    return hidden[torch.arange(hidden.shape[0], device=hidden.device), attention_mask.sum(dim=1) - 1]
+
+
+def pool_by_one_hot(hidden, attention_mask):
+    last = (attention_mask.cumsum(dim=1) * attention_mask).argmax(dim=1)
+    return torch.einsum("bt,btd->bd", F.one_hot(last, hidden.shape[1]).to(hidden.dtype), hidden)
+
+
+POOLS = [
+    pool_row_by_row, pool_by_flipping, pool_by_the_side_of_the_padding, pool_by_one_hot, language.last_token_pool
+]  # fmt: skip
+
+
+def loss_with_ignored_targets(logits, token_ids, attention_mask):
+    targets = token_ids[:, 1:].masked_fill(attention_mask[:, 1:] == 0, -100)
+    return F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), targets.reshape(-1))
+
+
+def loss_with_gather(logits, token_ids, attention_mask):
+    log_probs = logits[:, :-1].log_softmax(dim=-1).gather(2, token_ids[:, 1:, None])[..., 0]
+    return -(log_probs * attention_mask[:, 1:]).sum() / attention_mask[:, 1:].sum()
+
+
+def loss_with_logsumexp(logits, token_ids, attention_mask):
+    logits = logits[:, :-1]
+    chosen = logits.gather(2, token_ids[:, 1:].unsqueeze(-1)).squeeze(-1)
+    costs = torch.logsumexp(logits, dim=-1) - chosen
+    return costs[attention_mask[:, 1:].bool()].mean()
+
+
+def loss_text_by_text(logits, token_ids, attention_mask):
+    total, count = 0.0, 0
+    for row, ids, mask in zip(logits, token_ids, attention_mask, strict=True):
+        n = int(mask.sum())
+        total = total + F.cross_entropy(row[: n - 1], ids[1:n], reduction="sum")
+        count += n - 1
+    return total / count
+
+
+def loss_in_float64(logits, token_ids, attention_mask):
+    costs = F.cross_entropy(logits.double()[:, :-1].transpose(1, 2), token_ids[:, 1:], reduction="none")
+    return (costs * attention_mask[:, 1:]).sum().div(attention_mask[:, 1:].sum()).float()
+
+
+LOSSES = [
+    loss_with_ignored_targets, loss_with_gather, loss_with_logsumexp, loss_text_by_text, loss_in_float64,
+    language.next_token_loss,
+]  # fmt: skip
+
+
+class Right(nn.Module):
+    """Right but for what a subclass changes."""
+
+    def __init__(self, backbone, freeze):
+        super().__init__()
+        self.backbone = backbone
+        self.reward_head = self.make_head(backbone.hidden_dim)
+        self.freeze(freeze)
+
+    def make_head(self, dim):
+        return nn.Linear(dim, 1)
+
+    def freeze(self, freeze):
+        for parameter in self.backbone.parameters():
+            parameter.requires_grad = not freeze
+
+    def pool(self, token_ids, attention_mask):
+        return language.last_token_pool(self.backbone(token_ids, attention_mask), attention_mask)
+
+    def forward(self, token_ids, attention_mask):
+        return self.reward_head(self.pool(token_ids, attention_mask)).squeeze(-1)
+
+
+class NoBias(Right):
+    def make_head(self, dim):
+        return nn.Linear(dim, 1, bias=False)
+
+
+class StartsFromZeros(Right):
+    def make_head(self, dim):
+        head = nn.Linear(dim, 1)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+        return head
+
+
+class FreezesInForward(Right):
+    def freeze(self, freeze):
+        self.frozen = freeze
+
+    def pool(self, token_ids, attention_mask):
+        with torch.set_grad_enabled(not self.frozen):
+            return super().pool(token_ids, attention_mask)
+
+
+class DetachesWhenFrozen(FreezesInForward):
+    def pool(self, token_ids, attention_mask):
+        pooled = Right.pool(self, token_ids, attention_mask)
+        return pooled.detach() if self.frozen else pooled
+
+
+class OwnWeights(Right):
+    def make_head(self, dim):
+        self.weight, self.bias = nn.Parameter(torch.randn(dim) * 0.02), nn.Parameter(torch.zeros(()))
+
+    def forward(self, token_ids, attention_mask):
+        return (self.pool(token_ids, attention_mask) * self.weight).sum(dim=-1) + self.bias
+
+
+class ScoresEveryToken(Right):
+    def forward(self, token_ids, attention_mask):
+        scores = self.reward_head(self.backbone(token_ids, attention_mask))  # (batch, seq, 1)
+        return language.last_token_pool(scores, attention_mask)[:, 0]
+
+
+MODULES = [
+    Right, NoBias, StartsFromZeros, FreezesInForward, DetachesWhenFrozen, OwnWeights, ScoresEveryToken,
+    language.RewardFromBackbone,
+]  # fmt: skip
+
+
+def efficiency_with_numpy(sizes, train_fn, seeds):
+    table = np.array([[train_fn(size, seed) for seed in seeds] for size in sizes])
+    return {
+        size: {"mean": row.mean(), "std": row.std(ddof=1) if len(row) > 1 else float("nan")}
+        for size, row in zip(sizes, table, strict=True)
+    }
+
+
+def efficiency_with_torch(sizes, train_fn, seeds):
+    result = {}
+    for size in sizes:
+        runs = torch.tensor([train_fn(n_pairs=size, seed=seed) for seed in seeds], dtype=torch.float64)
+        result[size] = {"mean": runs.mean(), "std": runs.std(), "runs": runs}
+    return result
+
+
+def efficiency_seed_by_seed(sizes, train_fn, seeds):
+    runs = {size: [] for size in sizes}
+    for seed in seeds:
+        for size in reversed(sizes):
+            runs[size].append(train_fn(size, seed))
+    return {
+        size: dict(mean=statistics.mean(a), std=statistics.stdev(a) if len(a) > 1 else np.nan)
+        for size, a in runs.items()
+    }
+
+
+EFFICIENCIES = [
+    efficiency_with_numpy,
+    efficiency_with_torch,
+    efficiency_seed_by_seed,
+    language.data_efficiency,
+]
+LEGITIMATE = [
+    pytest.param(name, answer, id=f"{name}-{answer.__name__}")
+    for name, answers in {
+        "last_token_pool": POOLS,
+        "next_token_loss": LOSSES,
+        "RewardFromBackbone": MODULES,
+        "data_efficiency": EFFICIENCIES,
+    }.items()
+    for answer in answers
+]
+
+
+@pytest.mark.parametrize("name, answer", LEGITIMATE)
+def test_a_legitimate_answer_gets_full_marks_whatever_the_seed(name, answer):
+    for seed in SEEDS:
+        report = report_on(name, answer, seed)
+        assert report.score == report.max_score, str(report)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+@pytest.mark.parametrize("name, answer", LEGITIMATE)
+def test_a_legitimate_answer_gets_full_marks_on_cuda(name, answer):
+    report = report_on(name, answer, "secret", "cuda")
+    assert report.score == report.max_score, str(report)
+
+
+def test_an_empty_forward_is_not_yet_too():
+    class Stub(nn.Module):
+        def __init__(self, backbone, freeze):
+            super().__init__()
+
+        def forward(self, token_ids, attention_mask):
+            raise NotImplementedError
+
+    assert report_on("RewardFromBackbone", Stub).not_yet
+
+
+# Mistakes that the checks know by name
+
+
+@pytest.mark.parametrize("said", POOL_MISTAKES)
+def test_a_known_mistake_in_the_pooling_is_named(said):
+    report = report_on("last_token_pool", POOL_MISTAKES[said], "secret")
+    assert report.score < report.max_score and said in str(report)
+
+
+@pytest.mark.parametrize("said", LOSS_MISTAKES)
+def test_a_known_mistake_in_the_loss_is_named(said):
+    report = report_on("next_token_loss", LOSS_MISTAKES[said], "secret")
+    assert report.score < report.max_score and said in str(report)
+
+
+@pytest.mark.parametrize("said", RESULT_MISTAKES)
+def test_a_known_mistake_in_the_comparison_is_named(said):
+    report = report_on("data_efficiency", RESULT_MISTAKES[said], "secret")
+    assert report.score < report.max_score and said in str(report)
+
+
+@pytest.mark.parametrize("said", POOLINGS)
+def test_a_known_mistake_in_what_the_head_reads_is_named(said):
+    def pool(self, token_ids, attention_mask):
+        return POOLINGS[said](self.backbone, Batch(token_ids, attention_mask))
+
+    report = report_on("RewardFromBackbone", type("Wrong", (Right,), {"pool": pool}), "secret")
+    assert report.score < report.max_score and said in str(report)
+
+
+# Mistakes written as students write them: (exercise, answer, what the report must say)
+
+
+def module(**changes):
+    return type("Wrong", (Right,), changes)
+
+
+def copies(self, freeze):
+    self.backbone = copy.deepcopy(self.backbone)
+    Right.freeze(self, freeze)
+
+
+def hides(self, freeze):
+    Right.freeze(self, freeze)
+    parts = [self.backbone]
+    del self.backbone
+    object.__setattr__(self, "hidden_part", parts)
+
+
+def without_squeeze(self, token_ids, attention_mask):
+    return self.reward_head(self.pool(token_ids, attention_mask))
+
+
+def with_full_squeeze(self, token_ids, attention_mask):
+    return without_squeeze(self, token_ids, attention_mask).squeeze()
+
+
+def through_a_sigmoid(self, token_ids, attention_mask):
+    return torch.sigmoid(Right.forward(self, token_ids, attention_mask))
+
+
+def freezes_all(self, freeze):
+    if freeze:
+        self.requires_grad_(False)
+
+
+def freezes_half(self, freeze):
+    next(self.backbone.parameters()).requires_grad_(not freeze)
+
+
+def nan_for_padding(hidden, attention_mask):
+    return (hidden / attention_mask.unsqueeze(-1))[:, -1]
+
+
+def changes_logits(logits, token_ids, attention_mask):
+    with torch.no_grad():
+        logits[attention_mask == 0] = 0.0
+    return language.next_token_loss(logits, token_ids, attention_mask)
+
+
+def trains_twice(sizes, train_fn, seeds):
+    return {
+        size: {
+            "mean": statistics.mean(train_fn(size, seed) for seed in seeds),
+            "std": statistics.stdev([train_fn(size, seed) for seed in seeds]) if len(seeds) > 1 else np.nan,
+        }
+        for size in sizes
+    }
+
+
+MISTAKES = {
+    "pool: nothing returned": ("last_token_pool", lambda h, m: None, "is a `return` missing?"),
+    "pool: one too many dimensions": (
+        "last_token_pool", lambda h, m: language.last_token_pool(h, m).unsqueeze(1), "Drop the dimension"),
+    "pool: every token": ("last_token_pool", lambda h, m: h, "One vector per text"),
+    "pool: detached": ("last_token_pool", lambda h, m: language.last_token_pool(h, m).detach(), "gradients flow back"),
+    "pool: another dtype": ("last_token_pool", lambda h, m: language.last_token_pool(h, m).half(), "Keep the dtype"),
+    "pool: NaN": ("last_token_pool", nan_for_padding, "another vector"),
+    "pool: vectors that are not zero": (
+        "last_token_pool", lambda h, m: language.last_token_pool(h, (h != 0).any(-1)), "another vector"),
+    "pool: changes its input": (
+        "last_token_pool", lambda h, m: language.last_token_pool(h, m.mul_(2)), "argument 2 changed"),
+    "loss: a float": ("next_token_loss", lambda lg, i, m: language.next_token_loss(lg, i, m).item(), "without `.item()`"),
+    "loss: detached": (
+        "next_token_loss", lambda lg, i, m: language.next_token_loss(lg, i, m).detach(), "can be differentiated"),
+    "loss: one cost a place": (
+        "next_token_loss",
+        lambda lg, i, m: F.cross_entropy(lg[:, :-1].transpose(1, 2), i[:, 1:], reduction="none"),
+        "Reduce over all real targets"),
+    "loss: NaN": ("next_token_loss", lambda lg, i, m: lg.sum() * float("nan"), "got nan"),
+    "loss: changes its input": ("next_token_loss", changes_logits, "argument 1 changed"),
+    "loss: hard-coded": ("next_token_loss", lambda lg, i, m: lg.sum() * 0 + 1.0, "some cases fail"),
+    "loss: right value, wrong gradient": (
+        "next_token_loss",
+        lambda lg, i, m: language.next_token_loss(lg, i, m).detach() + lg.sum() - lg.sum().detach(),
+        "gradient"),
+    "reward: (batch, 1)": ("RewardFromBackbone", module(forward=without_squeeze), ".squeeze(-1)"),
+    "reward: squeeze of everything": (
+        "RewardFromBackbone", module(forward=with_full_squeeze), "drops the batch dimension too"),
+    "reward: sigmoid": ("RewardFromBackbone", module(forward=through_a_sigmoid), "with nothing after it"),
+    "reward: freeze ignored": (
+        "RewardFromBackbone", module(freeze=lambda self, freeze: None), "switch off `requires_grad`"),
+    "reward: eval() in place of freezing": (
+        "RewardFromBackbone",
+        module(freeze=lambda self, freeze: self.backbone.eval() if freeze else None),
+        "`eval()` does not"),
+    "reward: always frozen": (
+        "RewardFromBackbone", module(freeze=lambda self, freeze: Right.freeze(self, True)), "though `freeze` is False"),
+    "reward: freeze the wrong way round": (
+        "RewardFromBackbone", module(freeze=lambda self, freeze: Right.freeze(self, not freeze)), "some cases fail"),
+    "reward: head frozen too": ("RewardFromBackbone", module(freeze=freezes_all), "Freeze `self.backbone` only"),
+    "reward: half frozen": ("RewardFromBackbone", module(freeze=freezes_half), "Part of the backbone is frozen"),
+    "reward: a copy": ("RewardFromBackbone", module(freeze=copies), "A copy of the backbone was trained"),
+    "reward: backbone not registered": (
+        "RewardFromBackbone",
+        module(
+            freeze=hides,
+            pool=lambda self, i, m: language.last_token_pool(self.hidden_part[0](i, m), m)),
+        "only so does `parameters()` find it"),
+    "reward: no module": ("RewardFromBackbone", lambda backbone, freeze: None, "TypeError"),
+    "reward: mask not passed": (
+        "RewardFromBackbone", module(pool=lambda self, i, m: self.backbone(i)[:, -1]), "TypeError"),
+    "reward: the same for all": (
+        "RewardFromBackbone", module(forward=lambda self, i, m: self.reward_head.bias.expand(len(i))), "the same reward"),
+    "efficiency: a list": ("data_efficiency", lambda s, f, seeds: [f(s[0], seeds[0])], "a dict with the keys"),
+    "efficiency: text keys": (
+        "data_efficiency",
+        lambda s, f, seeds: {str(k): v for k, v in language.data_efficiency(s, f, seeds).items()},
+        "whole numbers"),
+    "efficiency: no std": (
+        "data_efficiency",
+        lambda s, f, seeds: {n: {"mean": np.mean([f(n, k) for k in seeds])} for n in s},
+        "`mean` and `std`"),
+    "efficiency: arguments swapped": (
+        "data_efficiency", lambda s, f, seeds: language.data_efficiency(s, lambda n, k: f(k, n), seeds), "not asked for"),
+    "efficiency: trains twice": ("data_efficiency", trains_twice, "keep its accuracy"),
+    "efficiency: 0 for one seed": (
+        "data_efficiency",
+        lambda s, f, seeds: {
+            n: {"mean": row["mean"], "std": np.nan_to_num(row["std"])}
+            for n, row in language.data_efficiency(s, f, seeds).items()},
+        "return NaN"),
+    "efficiency: hard-coded": (
+        "data_efficiency", lambda s, f, seeds: {n: {"mean": 0.9, "std": 0.01} for n in s}, "some cases fail"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_mistake_loses_points_and_is_told_what_it_is(what):
+    name, answer, says = MISTAKES[what]
+    report = report_on(name, answer, "secret")
+    assert report.score < report.max_score, str(report)
+    assert says in str(report)
+
+
+def test_half_right_answers_get_part_of_the_points():
+    only_right_padding = POOL_MISTAKES[
+        next(said for said in POOL_MISTAKES if said.startswith("The number of"))
+    ]
+    assert 0 < report_on("last_token_pool", only_right_padding, "secret").score < 2
+    ignored = module(freeze=lambda self, freeze: None)
+    assert report_on("RewardFromBackbone", ignored, "secret").score == 2.25
+    population = RESULT_MISTAKES[next(iter(RESULT_MISTAKES))]
+    assert report_on("data_efficiency", population, "secret").score == 0
+
+
+def test_the_hand_worked_numbers_of_the_lesson_hold():
+    logits = torch.tensor([[[0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 5.0]]])
+    costs = -torch.log_softmax(logits, dim=-1)
+    assert costs[0, 0, 1].item() == pytest.approx(0.5514, abs=5e-5)
+    assert costs[0, 1, 0].item() == pytest.approx(0.2395, abs=5e-5)
+    loss = language.next_token_loss(logits, torch.tensor([[2, 1, 0]]), torch.ones(1, 3))
+    assert loss.item() == pytest.approx(0.3955, abs=5e-5)
+    row = language.data_efficiency([50], lambda n, seed: [0.80, 0.90, 0.85][seed], [0, 1, 2])[50]
+    assert row["mean"] == pytest.approx(0.85) and row["std"] == pytest.approx(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sandbox_problem() is not None, reason=f"no sandbox: {sandbox_problem()}")
+def test_the_lessons_answers_get_full_marks_in_the_sandbox_and_mistakes_do_not(tmp_path):
+    from grader.build import ROOT
+    from grader.demo_class import fill, right_answers
+    from grader.grading import grade_files
+    from grader.settings import Settings
+
+    student = nbformat.read(ROOT / "notebooks" / f"{LESSON}.ipynb", as_version=4)
+    answers = right_answers(LESSON)
+    wrong = {
+        **answers,
+        "last_token_pool": "def last_token_pool(hidden, attention_mask):\n    return hidden[:, -1]",
+        "RewardFromBackbone": answers["RewardFromBackbone"].replace("requires_grad_(not freeze)", "eval()"),
+    }
+    assert wrong["RewardFromBackbone"] != answers["RewardFromBackbone"]
+    files = []
+    for name, given in (("right", answers), ("wrong", wrong), ("empty", {})):
+        files.append(tmp_path / name / f"{LESSON}.ipynb")
+        files[-1].parent.mkdir()
+        files[-1].write_text(nbformat.writes(fill(student, given)), encoding="utf-8")
+    right, wrong, empty = grade_files(files, Settings("secret"))
+    assert right.score == right.max_score == 10, [check.message for check in right.checks]
+    marks = {check.grade_id: check for check in wrong.checks}
+    assert (
+        marks["check_last_token_pool"].score < 2
+        and "This is the last place" in marks["check_last_token_pool"].message
+    )
+    assert marks["check_RewardFromBackbone"].score < 3
+    assert "`eval()` does not" in marks["check_RewardFromBackbone"].message
+    assert empty.score == 0 and all("not yet" in check.message for check in empty.checks)

@@ -1,0 +1,346 @@
+"""The checks of lesson 6 accept every legitimate way to write an answer, and name the usual mistakes."""
+
+import math
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from grader.demo_class import fill, right_answers
+from grader.grading import grade_files
+from grader.sandbox import sandbox_problem
+from grader.settings import Settings
+from reward_lab import rlhf
+from reward_lab.checks.subject import LocalSubject
+from reward_lab.lessons.lesson06 import checks as lesson06
+from reward_lab.lessons.lesson06.checks.advantages import GAE_MISTAKES
+from reward_lab.lessons.lesson06.checks.clipped import PPO_MISTAKES
+from reward_lab.lessons.lesson06.checks.gradient import GRADIENT_MISTAKES
+from reward_lab.lessons.lesson06.checks.kl import KL_MISTAKES
+from reward_lab.lessons.lesson06.checks.optimum import OPTIMUM_MISTAKES
+
+LESSON = "06_policy_gradients_ppo"
+SEEDS = ["public", *(f"secret-{number}" for number in range(6))]
+
+
+def report_on(name, answer, seed="public", device="cpu"):
+    return getattr(lesson06, name).report(lambda s: LocalSubject(answer, device, s), seed)
+
+
+# Legitimate answers
+
+
+def optimum_with_logsumexp(reward, reference, beta):
+    logits = torch.log(reference) + reward / beta
+    return (logits - torch.logsumexp(logits, 0)).exp()
+
+
+def optimum_with_a_mask(reward, reference, beta):
+    result = torch.zeros_like(reference)
+    there = reference > 0
+    scaled = reward[there] / beta
+    weights = reference[there] * torch.exp(scaled - scaled.max())
+    result[there] = weights / weights.sum()
+    return result
+
+
+def optimum_in_float64(reward, reference, beta):
+    logits = reference.double().log() + reward.double() / beta
+    weights = (logits - logits.max()).exp()
+    return weights / weights.sum()
+
+
+def optimum_with_where(reward, reference, beta):
+    logits = torch.where(reference > 0, reward / beta + reference.clamp(min=1e-38).log(), -torch.inf)
+    return logits.softmax(-1)
+
+
+def optimum_with_numpy(reward, reference, beta):
+    with np.errstate(divide="ignore"):
+        logits = np.log(reference.cpu().numpy()) + reward.cpu().numpy() / beta
+    weights = np.exp(logits - logits.max())
+    return torch.from_numpy(weights / weights.sum())
+
+
+def gradient_in_a_loop(log_probs, rewards, baseline):
+    total = 0.0
+    for i in range(len(log_probs)):
+        b = baseline[i] if isinstance(baseline, torch.Tensor) and baseline.dim() else baseline
+        total = total - float(rewards[i] - b) * log_probs[i]
+    return total / len(log_probs)
+
+
+def gradient_with_no_grad(log_probs, rewards, baseline):
+    with torch.no_grad():
+        advantage = rewards - baseline
+    return (log_probs * -advantage).sum() / advantage.numel()
+
+
+def gradient_detached_one_by_one(log_probs, rewards, baseline):
+    if isinstance(baseline, torch.Tensor):
+        baseline = baseline.detach()
+    return torch.mean((baseline - rewards.detach()) * log_probs)
+
+
+def kl_as_written(log_p, log_q):
+    logr = log_q - log_p
+    return -logr, 0.5 * logr**2, torch.special.expm1(logr) - logr
+
+
+def kl_as_a_list_in_float64(log_p, log_q):
+    log_ratio = log_p.double() - log_q.double()
+    return [log_ratio, log_ratio.pow(2) / 2, log_ratio + torch.expm1(-log_ratio)]
+
+
+def kl_with_numpy(log_p, log_q):
+    x = (log_p - log_q).cpu().numpy()
+    return torch.from_numpy(x), torch.from_numpy(x * x / 2), torch.from_numpy(np.expm1(-x) + x)
+
+
+def kl_through_the_ratio(log_p, log_q):
+    ratio = torch.exp(log_q - log_p)  # its rounding hits both terms alike, and cancels
+    return log_p - log_q, (log_p - log_q) ** 2 / 2, ratio - 1 - ratio.log()
+
+
+def gae_with_a_list(rewards, values, gamma, lam):
+    with torch.no_grad():
+        advantages, last = [], 0.0
+        for t in range(rewards.size(1) - 1, -1, -1):
+            delta = rewards[:, t] + gamma * values[:, t + 1] - values[:, t]
+            last = delta + gamma * lam * last
+            advantages.insert(0, last)
+        advantages = torch.stack(advantages, dim=1)
+        return advantages, advantages + values[:, :-1]
+
+
+def gae_row_by_row(rewards, values, gamma, lam):
+    r, v = rewards.tolist(), values.tolist()
+    rows = []
+    for i in range(len(r)):
+        row = [0.0] * len(r[i])
+        for t in range(len(r[i])):
+            row[t] = sum(
+                (gamma * lam) ** (s - t) * (r[i][s] + gamma * v[i][s + 1] - v[i][s])
+                for s in range(t, len(r[i]))
+            )
+        rows.append(row)
+    advantages = torch.tensor(rows, device=rewards.device)
+    return [advantages, advantages + values[:, :-1].detach()]
+
+
+def gae_with_a_matrix(rewards, values, gamma, lam):
+    steps = torch.arange(rewards.shape[1], device=rewards.device)
+    distance = steps.unsqueeze(1) - steps  # (s, t): how far s comes after t
+    weights = torch.where(distance >= 0, (gamma * lam) ** distance.clamp(min=0).to(rewards.dtype), 0.0)
+    delta = rewards + gamma * values[:, 1:] - values[:, :-1]
+    advantages = (delta @ weights).detach()
+    return advantages, (advantages + values[:, :-1]).detach()
+
+
+def ppo_with_where(new, old, advantages, clip):
+    with torch.no_grad():
+        a, o = advantages.clone(), old.clone()
+    ratio = (new - o).exp()
+    limit = torch.where(a > 0, ratio.clamp(max=1 + clip), ratio.clamp(min=1 - clip))
+    return -(limit * a).mean()
+
+
+def ppo_with_maximum_of_losses(new, old, advantages, clip):
+    ratio = torch.exp(new - old.detach())
+    advantages = advantages.detach()
+    return torch.max(-advantages * ratio, -advantages * torch.clamp(ratio, 1 - clip, 1 + clip)).mean()
+
+
+def ppo_flattened(new, old, advantages, clip):
+    new, old, advantages = (x.reshape(-1) for x in (new, old.detach(), advantages.detach()))
+    ratio = torch.exp(new - old)
+    both = torch.stack([ratio * advantages, ratio.clip(1.0 - clip, 1.0 + clip) * advantages])
+    return both.min(dim=0).values.sum().neg() / new.numel()
+
+
+LEGITIMATE = [
+    pytest.param(name, answer, id=f"{name}-{getattr(answer, '__name__', number)}")
+    for name, answers in {
+        "kl_optimal_policy": (
+            optimum_with_logsumexp, optimum_with_a_mask, optimum_in_float64, optimum_with_where, optimum_with_numpy,
+            lambda r, q, b: F.softmax(q.log() + r / b, dim=0), rlhf.kl_optimal_policy),
+        "policy_gradient_loss": (
+            gradient_in_a_loop, gradient_with_no_grad, gradient_detached_one_by_one,
+            lambda lp, r, b: -((r - b).detach() * lp).mean(), rlhf.policy_gradient_loss),
+        "kl_estimators": (kl_as_written, kl_as_a_list_in_float64, kl_with_numpy, kl_through_the_ratio, rlhf.kl_estimators),
+        "gae": (gae_with_a_list, gae_row_by_row, gae_with_a_matrix, rlhf.gae),
+        "ppo_loss": (ppo_with_where, ppo_with_maximum_of_losses, ppo_flattened, rlhf.ppo_loss),
+    }.items()
+    for number, answer in enumerate(answers)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, answer", LEGITIMATE)
+def test_a_legitimate_answer_gets_full_marks_whatever_the_seed(name, answer):
+    for seed in SEEDS:
+        report = report_on(name, answer, seed)
+        assert report.score == report.max_score, str(report)
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA here: the checks' verdicts on it are not tested"
+)
+@pytest.mark.parametrize("name, answer", LEGITIMATE)
+def test_a_legitimate_answer_gets_full_marks_on_cuda(name, answer):
+    report = report_on(name, answer, "secret", "cuda")
+    assert report.score == report.max_score, str(report)
+
+
+# Mistakes that the checks know by name
+
+KNOWN = [
+    pytest.param(name, said, mistake, id=f"{name}-{said[:50]}")
+    for name, mistakes in (
+        ("kl_optimal_policy", OPTIMUM_MISTAKES),
+        ("policy_gradient_loss", GRADIENT_MISTAKES),
+        ("kl_estimators", KL_MISTAKES),
+        ("gae", GAE_MISTAKES),
+        ("ppo_loss", PPO_MISTAKES),
+    )
+    for said, mistake in mistakes.items()
+]
+
+
+@pytest.mark.parametrize("name, said, mistake", KNOWN)
+def test_a_known_mistake_is_named(name, said, mistake):
+    for seed in SEEDS[:3]:
+        report = report_on(name, mistake, seed)
+        assert report.score < report.max_score and said in str(report), str(report)
+
+
+# Mistakes written as students write them: (exercise, answer, what the report must say)
+
+
+def writes_into_rewards(log_probs, rewards, baseline):
+    rewards -= baseline
+    return -(rewards.detach() * log_probs).mean()
+
+
+def advantages_in_place(rewards, values, gamma, lam):
+    rewards += gamma * values[:, 1:].detach() - values[:, :-1].detach()
+    for t in reversed(range(rewards.shape[1] - 1)):
+        rewards[:, t] += gamma * lam * rewards[:, t + 1]
+    return rewards, rewards + values[:, :-1].detach()
+
+
+def gae_with_gradients(rewards, values, gamma, lam):
+    delta = rewards + gamma * values[:, 1:] - values[:, :-1]
+    running, columns = 0.0, []
+    for t in reversed(range(delta.shape[1])):
+        running = delta[:, t] + gamma * lam * running
+        columns.insert(0, running)
+    advantages = torch.stack(columns, 1)
+    return advantages, advantages + values[:, :-1]
+
+
+MISTAKES = {
+    "optimum: nothing returned": ("kl_optimal_policy", lambda r, q, b: None, "is a `return` missing?"),
+    "optimum: a list": (
+        "kl_optimal_policy", lambda r, q, b: rlhf.kl_optimal_policy(r, q, b).tolist(), "a list of 3"),
+    "optimum: hard-coded": (
+        "kl_optimal_policy", lambda r, q, b: torch.tensor([0.1790, 0.2919, 0.5291]), "of shape (6,)"),
+    "optimum: a column": (
+        "kl_optimal_policy", lambda r, q, b: rlhf.kl_optimal_policy(r, q, b)[:, None], "(3, 1)"),
+    "optimum: clamped reference": (
+        "kl_optimal_policy", lambda r, q, b: torch.softmax(q.clamp(min=1e-6).log() + r / b, 0), "the probability["),
+    "gradient: a float": (
+        "policy_gradient_loss", lambda lp, r, b: rlhf.policy_gradient_loss(lp, r, b).item(), "without .item()"),
+    "gradient: cut off": (
+        "policy_gradient_loss", lambda lp, r, b: rlhf.policy_gradient_loss(lp.detach(), r, b), "cut off"),
+    "gradient: one loss a text": (
+        "policy_gradient_loss", lambda lp, r, b: -((r - b).detach() * lp), "take the mean"),
+    "gradient: in place": ("policy_gradient_loss", writes_into_rewards, "writes into one of its inputs"),
+    "gradient: a baseline that must be a number": (
+        "policy_gradient_loss", lambda lp, r, b: rlhf.policy_gradient_loss(lp, r, float(b)), "no exception"),
+    "kl: averaged": (
+        "kl_estimators", lambda p, q: tuple(k.mean() for k in rlhf.kl_estimators(p, q)), "leave the averaging"),
+    "kl: one of them": ("kl_estimators", lambda p, q: rlhf.kl_estimators(p, q)[0], "(k1, k2, k3)"),
+    "kl: rounded up": (
+        "kl_estimators",
+        lambda p, q: (*rlhf.kl_estimators(p, q)[:2], (torch.exp(q - p) - 1 + p - q).clamp(min=0)), "k3["),
+    "kl: a ratio of probabilities": (
+        "kl_estimators",
+        lambda p, q: (p - q, (p - q) ** 2 / 2, q.exp() / p.exp() - 1 - (q - p)), "Use `torch.expm1`"),
+    "gae: gradients": ("gae", gae_with_gradients, "Detach the values"),
+    "gae: in place": ("gae", advantages_in_place, "writes into one of its inputs"),
+    "gae: only advantages": ("gae", lambda r, v, g, lam: rlhf.gae(r, v, g, lam)[0], "(advantages, returns)"),
+    "gae: a value too many": (
+        "gae", lambda r, v, g, lam: (v.detach(), v.detach()), "both results (batch, T)"),
+    "ppo: a float": ("ppo_loss", lambda n, o, a, c: rlhf.ppo_loss(n, o, a, c).item(), "without .item()"),
+    "ppo: per text": ("ppo_loss", lambda n, o, a, c: rlhf.ppo_loss(n, o, a, c).expand(3), "take the mean"),
+    "ppo: new detached": ("ppo_loss", lambda n, o, a, c: rlhf.ppo_loss(n.detach(), o, a, c), "cut off"),
+    "ppo: clip ignored": ("ppo_loss", lambda n, o, a, c: rlhf.ppo_loss(n, o, a, 0.2), "expected loss ="),
+    "ppo: mean over rows only": (
+        "ppo_loss", lambda n, o, a, c: rlhf.ppo_loss(n, o, a, c) * (n.shape[-1] if n.dim() > 1 else 1), "expected loss ="),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_mistake_loses_points_and_is_told_what_it_is(what):
+    name, answer, says = MISTAKES[what]
+    report = report_on(name, answer, "secret")
+    assert report.score < report.max_score, str(report)
+    assert says in str(report), str(report)
+
+
+def test_half_right_answers_get_part_of_the_points():
+    by_case = {
+        "kl_optimal_policy": (lambda r, q, b: (q * (r / b).exp()) / (q * (r / b).exp()).sum(), 1.5),
+        "policy_gradient_loss": (lambda lp, r, b: -((r - b) * lp).mean(), 1.5),
+        "kl_estimators": (lambda p, q: (p - q, (p - q) ** 2 / 2, torch.exp(q - p) - 1 - (q - p)), 1.5),
+        "gae": (gae_with_gradients, 1.5),
+        "ppo_loss": (
+            lambda n, o, a, c: (
+                -torch.minimum(
+                    n.exp() / o.exp().detach() * a.detach(),
+                    (n.exp() / o.exp().detach()).clamp(1 - c, 1 + c) * a.detach(),
+                ).mean()
+            ),
+            1.5,
+        ),
+    }
+    for name, (answer, points) in by_case.items():
+        report = report_on(name, answer, "secret")
+        assert report.score == points, str(report)
+
+
+def test_the_hand_worked_numbers_of_the_lesson_hold():
+    loss = rlhf.policy_gradient_loss(torch.tensor([-2.0, -1.0, -3.0]), torch.tensor([3.0, 1.0, 2.0]), 1.5)
+    assert loss.item() == pytest.approx(1.3333, abs=5e-5)
+    k1, k2, k3 = rlhf.kl_estimators(torch.tensor([0.5, 0.5]).log(), torch.tensor([0.25, 0.75]).log())
+    assert k1.tolist() == pytest.approx([0.6931, -0.4055], abs=5e-5)
+    assert k2.tolist() == pytest.approx([0.2402, 0.0822], abs=5e-5)
+    assert k3.tolist() == pytest.approx([0.1931, 0.0945], abs=5e-5)
+    ratios, advantages = torch.tensor([1.5, 0.5, 1.5, 0.5]), torch.tensor([1.0, -1.0, -1.0, 1.0])
+    assert rlhf.ppo_loss(ratios.log(), torch.zeros(4), advantages, 0.2).item() == pytest.approx(0.15)
+    assert 0.5 + 0.3 * math.e + 0.2 * math.e**2 == pytest.approx(2.793, abs=5e-4)
+
+
+# The real grader
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sandbox_problem() is not None, reason=f"no sandbox: {sandbox_problem()}")
+def test_the_lessons_answers_get_full_points_in_the_sandboxed_grader_and_a_mistake_is_named(course, tmp_path):
+    from grader.gradebook import pristine_lessons
+
+    pristine, answers = pristine_lessons(course)[LESSON], right_answers(LESSON)
+    wrong = {**answers, "ppo_loss": answers["ppo_loss"].replace("torch.minimum", "torch.maximum")}
+    for name, written in (("right", answers), ("wrong", wrong)):
+        folder = tmp_path / name / LESSON
+        folder.mkdir(parents=True)
+        (folder / f"{LESSON}.ipynb").write_text(nbformat.writes(fill(pristine, written)))
+    files = [tmp_path / name / LESSON / f"{LESSON}.ipynb" for name in ("right", "wrong")]
+    verdicts = {v.file: v for v in grade_files(files, Settings("secret"))}
+    right, wrong = (verdicts[str(file)] for file in files)
+    assert (right.status, right.score, right.max_score, right.manual_max) == ("graded", 10.0, 10.0, 6.0)
+    assert wrong.score == 8.0
+    (message,) = [check.message for check in wrong.checks if check.grade_id == "check_ppo_loss"]
+    assert "This takes the larger of the two" in message

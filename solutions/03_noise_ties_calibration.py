@@ -22,20 +22,18 @@
 
 # %%
 # Set-up. Run this cell first; running it again does no harm.
-import importlib.util
-import subprocess
-import sys
-
-if importlib.util.find_spec("reward_lab") is None:
-    if importlib.util.find_spec("google.colab") is None:
-        raise ModuleNotFoundError("reward_lab is not installed: run `make setup` and choose its kernel (.venv)")
-    # In Colab: this one package, at a fixed version. --no-deps leaves every preinstalled package alone.
+import importlib.util as util, subprocess, sys
+if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
     package = "{{repository}}/archive/refs/tags/{{tag}}.tar.gz"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", package], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--retries=0", package]
+    no_torch = not util.find_spec("torch")
+    if no_torch or subprocess.run(pip, capture_output=True).returncode:
+        raise RuntimeError("No reward_lab yet. Colab, Kaggle: turn internet on, and "
+                           "run this cell again. Elsewhere: make setup, kernel .venv")
 
+# %%
 import inspect
 import math
-import random
 
 import numpy as np
 import torch
@@ -44,19 +42,11 @@ from IPython.display import Code
 
 import reward_lab as rl
 from reward_lab import statistics
+from reward_lab.lessons import start
 from reward_lab.lessons.lesson03 import check, experiments, figures
 
-torch.set_num_threads(1)  # models this small run faster on one thread than on several
-device = "cuda" if torch.cuda.is_available() else "cpu"
-where = torch.cuda.get_device_name(0) if device == "cuda" else "CPU"
-print(f"Python {sys.version.split()[0]}, PyTorch {torch.__version__}, on {where}")
-
-# %%
-# One seed for everything that is random below: the same numbers on every run on one machine.
-SEED = 42
-random.seed(SEED)
-np.random.seed(SEED)
-_ = torch.manual_seed(SEED)
+SEED = 42  # the same seed gives the same numbers on every run on one machine
+device = start(SEED)
 
 # %% [markdown]
 # ## 1. Why does this matter?

@@ -12,7 +12,7 @@ import torch
 import reward_lab as rl
 from reward_lab.examples import plain_words
 from reward_lab.text import WordTokenizer
-from reward_lab.text.preferences import held_out_rows
+from reward_lab.text.splitting import held_out_rows
 from reward_lab.text.token_pairs import TokenPairs, encode_pairs
 from reward_lab.text.tokenizer import PADDING_ID, UNKNOWN_ID
 
@@ -169,18 +169,18 @@ def test_no_prompt_stands_on_both_sides_and_the_order_of_the_file_does_not_matte
     rows = [{"prompt": f"p{i % 40}", "chosen": f"a{i}", "rejected": f"b{i}"} for i in range(400)]
     forth = rl.load_preferences(written(tmp_path, *rows))
     back = rl.load_preferences(written(tmp_path, *rows[::-1], name="back.jsonl"))
-    held = held_out_rows(forth, 0.1, 10_000)
+    held = held_out_rows(forth, 0.1, 10_000).held_out
     assert held.sum() == 40  # 4 of 40 prompts, 10 pairs each
     prompts = np.array([pair.prompt for pair in forth])
     assert not set(prompts[held]) & set(prompts[~held])
-    assert (held_out_rows(back, 0.1, 10_000)[::-1] == held).all()
-    assert held_out_rows(forth, 0.5, 30).sum() == 30
+    assert (held_out_rows(back, 0.1, 10_000).held_out[::-1] == held).all()
+    assert held_out_rows(forth, 0.5, 30).held_out.sum() == 30
 
 
 def test_without_prompts_the_same_two_texts_stay_together_in_either_order(tmp_path):
     rows = [{"chosen": f"a{i % 20}", "rejected": f"b{i % 20}"} for i in range(40)]
     rows[20:] = [{"chosen": row["rejected"], "rejected": row["chosen"]} for row in rows[20:]]
-    held = held_out_rows(rl.load_preferences(written(tmp_path, *rows)), 0.3, 10_000)
+    held = held_out_rows(rl.load_preferences(written(tmp_path, *rows)), 0.3, 10_000).held_out
     assert held.sum() == 12 and (held[:20] == held[20:]).all()
 
 

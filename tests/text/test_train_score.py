@@ -15,7 +15,7 @@ import reward_lab as rl
 from reward_lab import score, train
 from reward_lab.checkpoint import Checkpoint
 from reward_lab.text import WordTokenizer
-from reward_lab.text.preferences import held_out_rows
+from reward_lab.text.splitting import held_out_rows
 from reward_lab.text.token_pairs import TokenPairs
 from reward_lab.text.training import measure, pair_calibration
 from tests.text.test_preferences import ODD, message, written
@@ -76,7 +76,7 @@ def test_the_metrics_are_those_of_the_saved_model(trained):
     metrics = json.loads((folder / "metrics.json").read_text())
     model = rl.RewardModel.from_pretrained(folder)
     preferences = rl.load_preferences(EXAMPLE)
-    hold = held_out_rows(preferences, 0.1, 10_000)
+    hold = held_out_rows(preferences, 0.1, 10_000).held_out
     differences = []
     for held, pair in zip(hold, preferences, strict=True):
         if held:
@@ -122,14 +122,17 @@ def test_held_out_pairs_of_a_file_are_used_and_shared_prompts_are_warned_of(tmp_
     other = written(tmp_path, *rows(20, seed=1), name="eval.jsonl")
     assert run_main(tmp_path / "out", path, "--eval-file", other, "--epochs", 2) == 0
     printed = capsys.readouterr().out
-    assert "warning: 20 of 20 held-out pairs have a prompt that is also in the training file" in printed
+    assert (
+        "warning: 20 of 20 held-out pairs have a prompt or a text that is also in the training file"
+        in printed
+    )
     data = json.loads((tmp_path / "out" / "metrics.json").read_text())["data"]
     assert (data["training_pairs"], data["held_out_pairs"]) == (60, 20)
 
 
 def test_the_vocabulary_is_made_of_training_pairs_alone(tmp_path):
     preferences = rl.load_preferences(written(tmp_path, *rows(100)))
-    hold = held_out_rows(preferences, 0.1, 10_000)
+    hold = held_out_rows(preferences, 0.1, 10_000).held_out
     run = rl.train_on_preferences(
         preferences, config=rl.TextConfig(epochs=1, log_every=0), say=lambda line: None
     )

@@ -2,13 +2,11 @@
 
 import hashlib
 import math
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from .links import Links
 from .rows import BadRow, contents, numbered_lines, parse_row, text_of
 
 EXAMPLE_PREFERENCES = Path(__file__).parent.parent / "examples" / "plain_words.jsonl"
@@ -35,7 +33,7 @@ class Preferences:
     """The pairs of a preference file. Made by `load_preferences`.
 
     Iterating reads the file anew and yields a Preference for each good row, so that a file larger than
-    memory streams. What is kept is 8 bytes for each pair.
+    memory streams. What is kept is what ties pairs to each other, see links.py.
     """
 
     def __init__(self, path: Path):
@@ -44,13 +42,13 @@ class Preferences:
         """Rows left out because both completions are the same: they carry no gradient."""
         self.bad_rows: list[tuple[int, str]] = []
         """Rows left out because they can't be used: line number, and what is wrong."""
-        self.groups = np.empty(0, dtype=np.uint64)
-        """(n,) one number for each pair; pairs with the same prompt (without one: the same two texts) share it."""
+        self.links = Links()
+        """What ties pairs to each other: see links.py."""
         self.digest = ""
         """SHA-256 of the file's lines."""
 
     def __len__(self) -> int:
-        return len(self.groups)
+        return self.links.pairs
 
     def __iter__(self) -> Iterator[Preference]:
         left_out = {number for number, _ in self.bad_rows}
@@ -97,12 +95,13 @@ def load_preferences(path: str | Path, skip_bad_rows: bool = False) -> Preferenc
         FileNotFoundError: there is no such file.
     """
     preferences = Preferences(Path(path))
-    groups, digest = array("Q"), hashlib.sha256()
+    digest = hashlib.sha256()
     with preferences.path.open("rb") as file:
         for number, line in numbered_lines(file):
             digest.update(line)
             try:
-                pair = _preference(parse_row(line))
+                row = parse_row(line)
+                pair = _preference(row)
             except BadRow as error:
                 if not skip_bad_rows:
                     raise ValueError(
@@ -114,38 +113,11 @@ def load_preferences(path: str | Path, skip_bad_rows: bool = False) -> Preferenc
             if pair.preferred == pair.rejected:
                 preferences.identical += 1
             else:
-                groups.append(_group(pair))
-    preferences.groups = np.frombuffer(groups, dtype=np.uint64) if groups else preferences.groups
+                preferences.links.add(row, pair.prompt, pair.preferred, pair.rejected)
     preferences.digest = digest.hexdigest()
     if not len(preferences):
         raise ValueError(f"{path}: no pair to learn from. {preferences.report()}")
     return preferences
-
-
-def held_out_rows(preferences: Preferences, share: float, most: int) -> np.ndarray:
-    """Choose pairs to hold out of training, by prompt: no prompt then stands on both sides.
-
-    The choice depends on the texts alone, not on the order of the file.
-
-    Args:
-        preferences: as loaded.
-        share: of the prompts, above 0 and below 1; at least one prompt is held out.
-        most: pairs at most.
-
-    Returns:
-        (n,) bool, True for held-out pairs.
-
-    Raises:
-        ValueError: all pairs have one prompt, so that nothing can be held out by prompt.
-    """
-    prompts, sizes = np.unique(preferences.groups, return_counts=True)  # sorted by hash: a fair shuffle
-    if len(prompts) < 2:
-        raise ValueError(
-            f"{preferences.path}: all pairs share one prompt, so none can be held out by prompt. "
-            "Give held-out pairs in a file of their own (--eval-file)"
-        )
-    wanted = max(1, min(int(share * len(prompts)), int((np.cumsum(sizes) <= most).sum())))
-    return np.isin(preferences.groups, prompts[:wanted])
 
 
 def _preference(row: dict) -> Preference:
@@ -172,9 +144,3 @@ def _shared_beginning(preferred: list, rejected: list, winner: str) -> tuple[str
     while shared < min(len(preferred), len(rejected)) - 1 and preferred[shared] == rejected[shared]:
         shared += 1
     return "\n".join(first[:shared]), "\n".join(first[shared:]), "\n".join(second[shared:])
-
-
-def _group(pair: Preference) -> int:
-    """A 64-bit hash of the prompt; without one, of the two completions in either order."""
-    text = pair.prompt or "\n".join(sorted((pair.preferred, pair.rejected)))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

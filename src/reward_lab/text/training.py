@@ -13,7 +13,8 @@ from ..metrics import preference_accuracy, score_in_batches
 from ..reward_model import RewardModel
 from ..statistics.calibration import calibration
 from ..trainer import History, TrainConfig, train_reward_model
-from .preferences import Preferences, held_out_rows, join_prompt
+from .preferences import Preferences, join_prompt
+from .splitting import held_out_rows
 from .token_pairs import MEASURED, TokenPairs, encode_pairs
 from .tokenizer import PADDING_ID, WordTokenizer
 
@@ -88,19 +89,23 @@ def train_on_preferences(
         ModuleNotFoundError: `tokenizers` is not installed.
     """
     config = config or TextConfig()
-    hold = held_out_rows(preferences, config.held_out_share, MEASURED) if held_out is None else None
-    kept = np.ones(len(preferences), dtype=bool) if hold is None else ~hold
+    if held_out is None:
+        split = held_out_rows(preferences, config.held_out_share, MEASURED)
+        kept, warnings = ~split.held_out, split.warnings
+    else:
+        kept, warnings = np.ones(len(preferences), dtype=bool), _leaks(preferences, held_out)
     tokenizer = WordTokenizer.train(_training_texts(preferences, kept), config.vocab_size, config.max_length)
     pairs, encoded = encode_pairs(preferences, tokenizer, folder)
     say(encoded.report())
     train, measured = pairs.select(kept), None
     if held_out is None:
-        measured = pairs.select(hold)
+        measured = pairs.select(~kept)
         say(f"held out by prompt: {len(measured):,} pairs; left for training: {len(train):,}")
     else:
         measured, encoded_held_out = encode_pairs(held_out, tokenizer, folder)
         say(f"held out: {encoded_held_out.report()}")
-        _warn_of_leaks(preferences, held_out, say)
+    for warning in warnings:
+        say(f"warning: {warning}")
 
     model = _new_model(tokenizer, config)
     run = hashlib.sha256(
@@ -119,6 +124,7 @@ def train_on_preferences(
         "best_epoch": history.best_epoch,
         "epochs": len(history.train_loss),
         "seconds": round(history.seconds, 3),
+        "warnings": warnings,
         "data": {
             "pairs": len(preferences),
             "training_pairs": len(train),
@@ -196,10 +202,12 @@ def _loss_of_guessing(pairs: TokenPairs) -> float:
     return torch.nn.functional.softplus(torch.zeros(1) if margins is None else margins).mean().item()
 
 
-def _warn_of_leaks(preferences: Preferences, held_out: Preferences, say) -> None:
-    shared = int(np.isin(held_out.groups, preferences.groups).sum())
-    if shared:
-        say(
-            f"warning: {shared:,} of {len(held_out):,} held-out pairs have a prompt that is also in the training file; "
-            "their accuracy says little about new prompts"
-        )
+def _leaks(preferences: Preferences, held_out: Preferences) -> list[str]:
+    """What a file of held-out pairs shares with the training file."""
+    shared = int(held_out.links.shared_with(preferences.links).sum())
+    if not shared:
+        return []
+    return [
+        f"{shared:,} of {len(held_out):,} held-out pairs have a prompt or a text that is also in the training file; "
+        "their accuracy says little about new prompts"
+    ]

@@ -43,7 +43,7 @@ class Saved:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "config.json").exists():
-            _read_config(folder)  # raises for a model of another kind, rather than destroy it
+            read_config(folder)  # raises for a model of another kind, rather than destroy it
         weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
         files = {"weights": _write_hashed(folder, "model", ".safetensors", save(weights))}
         if self.tokenizer is not None:
@@ -70,7 +70,7 @@ class Saved:
         from safetensors.torch import load
 
         folder = Path(folder)
-        config = _read_config(folder)
+        config = read_config(folder)
         weights = _read_hashed(folder, config, "weights")
         tokenizer = _read_hashed(folder, config, "tokenizer") if "tokenizer" in config["files"] else None
         try:
@@ -84,7 +84,8 @@ class Saved:
         return model.to(device).eval()
 
 
-def _read_config(folder: Path) -> dict:
+def read_config(folder: Path) -> dict:
+    """The config.json of a saved reward model. Raises as Saved.from_pretrained does."""
     path = folder / "config.json"
     if not path.exists():
         raise FileNotFoundError(

@@ -17,6 +17,7 @@ import torch
 
 from . import plots
 from .checkpoint import write_atomically
+from .saving import read_config
 from .text.preferences import Preferences, load_preferences
 from .text.training import TextConfig, TextRun, train_on_preferences
 
@@ -38,12 +39,13 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reward_lab.train",
-        description="Train a reward model on a preference file (JSONL: prompt, chosen, rejected, margin).",
+        description="Train a reward model on a preference file (columns: prompt, chosen, rejected, margin).",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--train-file", required=True, help="preference pairs, one JSON object a line")
+    parser.add_argument("--train-file", required=True, help="preference pairs, one a row")
     parser.add_argument("--output-dir", required=True, type=Path, help="folder for model, metrics and figure")
     parser.add_argument("--eval-file", help="held-out pairs; without it, a tenth of the prompts is held out")
+    parser.add_argument("--prompt-column", default="prompt", help="name of the column with the prompt")
     parser.add_argument("--skip-bad-rows", action="store_true", help="leave out rows that can't be used")
     for name in (
         "seed",
@@ -85,9 +87,10 @@ def _train(arguments: argparse.Namespace) -> int:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     config = TextConfig(progress_bar=True, **{name: getattr(arguments, name) for name in HELP})
     folder = arguments.output_dir
+    _require(folder, device)
+    preferences = _load(arguments.train_file, arguments)
+    held_out = _load(arguments.eval_file, arguments) if arguments.eval_file else None
     folder.mkdir(parents=True, exist_ok=True)
-    preferences = _load(arguments.train_file, arguments.skip_bad_rows)
-    held_out = _load(arguments.eval_file, arguments.skip_bad_rows) if arguments.eval_file else None
     run = train_on_preferences(preferences, held_out, config, device, folder)
     run.model.save_pretrained(folder)
     write_atomically(folder / "metrics.json", (json.dumps(run.metrics, indent=2) + "\n").encode())
@@ -100,9 +103,23 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _load(path: str, skip_bad_rows: bool) -> Preferences:
+def _require(folder: Path, device: str) -> None:
+    """Raise ValueError, before any work, where the run could not be brought to its end."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: --output-dir is the folder for model, metrics and figure")
+    if (folder / "config.json").exists():
+        read_config(folder)  # raises for a model of another kind, which saving would not overwrite
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"--device {device}: this machine has none that torch can use ({str(error).splitlines()[0][:80]})"
+        ) from None
+
+
+def _load(path: str, arguments: argparse.Namespace) -> Preferences:
     start = time.perf_counter()
-    preferences = load_preferences(path, skip_bad_rows)
+    preferences = load_preferences(path, arguments.skip_bad_rows, arguments.prompt_column)
     print(f"{preferences.report()} ({time.perf_counter() - start:.1f} s)", flush=True)
     return preferences
 

@@ -1,5 +1,6 @@
 """Train a reward model: one plain loop that returns its history."""
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -157,7 +158,7 @@ def train_reward_model(
         The History of the run. The same arguments, initial weights and machine give the same numbers.
 
     Raises:
-        ValueError: preferred and rejected differ in shape, or there are no pairs.
+        ValueError: preferred and rejected differ in shape, there are no pairs, or the loss became NaN or infinite.
     """
     config = config or TrainConfig()
     model.to(device)
@@ -186,6 +187,10 @@ def train_reward_model(
         for rows in _with_bar(order.split(config.batch_size), config.progress_bar):
             _step(model, optimizer, *_moved(train.batch(rows), device))
         _record(history, "train", model, _moved(train.measured(), device))
+        if not math.isfinite(history.train_loss[-1]):
+            raise ValueError(
+                f"the loss became {history.train_loss[-1]} in epoch {epoch + 1}: lower the learning rate"
+            )
         _record(history, "held_out", model, held_out)
         history.seconds = time.perf_counter() - start
         if config.patience and history.epochs_since_best == 0:

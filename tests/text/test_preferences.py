@@ -127,6 +127,9 @@ BAD = {
     b'{"chosen": "a", "rejected": "b", "margin": true}': "`margin` must be a finite number",
     b'{"chosen": "a", "rejected": "b", "margin": NaN}': "`margin` must be a finite number",
     b'{"chosen": "a", "rejected": "b", "margin": 1e999}': "`margin` must be a finite number",
+    b'{"chosen": "a", "rejected": "b", "margin": 1e300}': "`margin` must be a finite number, 10,000 at most",
+    b'{"chosen": "a", "rejected": "b", "margin": ' + b"9" * 400 + b"}": "`margin` must be a finite number",
+    b'{"chosen": "a", "rejected": "b", "margin": -10001}': "`margin` must be a finite number",
 }
 
 

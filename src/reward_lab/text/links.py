@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+COLUMNS = ("prompt", "chosen", "preferred", "rejected", "margin")
+"""The columns of a preference file."""
 PROMPT_COLUMN = re.compile(
     r"(user_?)?(prompt|instruction|question|query|context|input|history|dialog(ue)?|conversation|post|task|title|problem)"
     r"(_?(id|text|hash|idx))?",
@@ -42,7 +44,7 @@ class Links:
     """The keys of all pairs of a file: 20 bytes each; three to a pair with a prompt, about twenty without."""
 
     def __init__(self):
-        self._keys, self._rows, self._kinds, self._lengths = array("Q"), array("L"), array("B"), array("L")
+        self._keys, self._rows, self._kinds, self._lengths = array("Q"), array("I"), array("B"), array("I")
         self.pairs = 0
         self._common = {"beginning": None, "end": None}
 
@@ -128,24 +130,31 @@ def _ties(row: dict, prompt: str, preferred: str, rejected: str) -> Iterator[tup
     """(kind, length where it is a beginning, text) of each key of a pair."""
     for name, value in prompt_columns(row).items():
         yield PROMPT, 0, f"{name} {_normalised(value)}"
-    for question in {_first_question(row.get(name)) for name in ("prompt", "chosen", "preferred")} - {None}:
-        yield PROMPT, 0, f"prompt {_normalised(question)}"
+    for name in COLUMNS:
+        if isinstance(row.get(name), list) and (question := _first_question(row[name])):
+            yield PROMPT, 0, f"prompt {_normalised(question)}"
     texts = [_normalised(text) for text in (preferred, rejected)]
     for text in texts:
         if len(text) >= MIN_TEXT:
             yield TEXT, 0, f"text {text}"
     if prompt:
         yield PROMPT, 0, f"prompt {_normalised(prompt)}"
-        if (speaks := SPEAKS.search(prompt)) and speaks.start():
+        if (speaks := _answer_begins(prompt)) and speaks.start():
             yield PROMPT, 0, f"prompt {_normalised(prompt[: speaks.start()])}"
         return
     yield PROMPT, 0, "both " + "\n".join(sorted(texts))
     yield from _hidden_prompts(preferred, rejected, texts)
 
 
-def _first_question(messages: object) -> str | None:
+def _answer_begins(text: str) -> re.Match | None:
+    """Where the first answer of a conversation in a template begins."""
+    # Looking for one of these signs first is ten times as quick, and most texts have none.
+    return SPEAKS.search(text) if ":" in text or "<" in text or "[/" in text else None
+
+
+def _first_question(messages: list) -> str | None:
     """What a person said first in a list of chat messages: a conversation is one prompt, at whichever turn it was judged."""
-    for message in messages if isinstance(messages, list) else []:
+    for message in messages:
         if isinstance(message, dict) and message.get("role", message.get("from")) in ("user", "human"):
             said = message.get("content", message.get("value"))
             return said if isinstance(said, str) and said else None
@@ -154,7 +163,7 @@ def _first_question(messages: object) -> str | None:
 
 def _hidden_prompts(preferred: str, rejected: str, texts: list[str]) -> Iterator[tuple[int, int, str]]:
     """Keys of a prompt that stands inside both texts."""
-    speaks = SPEAKS.search(preferred)
+    speaks = _answer_begins(preferred)
     # The first turn, as for messages.
     if speaks and speaks.start() and preferred[: speaks.end()] == rejected[: speaks.end()]:
         yield PROMPT, 0, f"prompt {_normalised(preferred[: speaks.start()])}"
@@ -174,7 +183,8 @@ def _words(text: str) -> list[str]:
 
 def _normalised(text: str) -> str:
     """Case, spacing and the spelling of a letter in Unicode don't make another prompt."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    text = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(text.split())
 
 
 def _hash(text: str) -> int:

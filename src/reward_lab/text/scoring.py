@@ -38,8 +38,11 @@ def score_texts(model: RewardModel, completions: Sequence[str], prompt: str = ""
         prompt: may be empty.
 
     Raises:
+        TypeError: one text is given where a list of texts is expected.
         ValueError: the model has no tokenizer: it was trained on token ids.
     """
+    if isinstance(completions, str):
+        raise TypeError("score_texts: expected a list of texts, got one text: put it in brackets")
     if model.tokenizer is None:
         raise ValueError(
             "score_texts: this model has no tokenizer; it was trained on token ids, not on texts"

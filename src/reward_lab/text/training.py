@@ -18,6 +18,9 @@ from .splitting import held_out_rows
 from .token_pairs import MEASURED, TokenPairs, encode_pairs
 from .tokenizer import PADDING_ID, WordTokenizer
 
+MOST_UNKNOWN = 0.9
+"""Share of unknown words above which a run is refused: its model would score noise."""
+
 
 @dataclass
 class TextConfig(TrainConfig):
@@ -85,7 +88,8 @@ def train_on_preferences(
         say: called with a line of text after each stage.
 
     Raises:
-        ValueError: the split is impossible, or the folder has the checkpoint of another run.
+        ValueError: the split is impossible, hardly a word is known, the loss became NaN, or the folder has the
+            checkpoint of another run.
         ModuleNotFoundError: `tokenizers` is not installed.
     """
     config = config or TextConfig()
@@ -97,6 +101,11 @@ def train_on_preferences(
     tokenizer = WordTokenizer.train(_training_texts(preferences, kept), config.vocab_size, config.max_length)
     pairs, encoded = encode_pairs(preferences, tokenizer, folder)
     say(encoded.report())
+    if encoded.unknown > MOST_UNKNOWN * encoded.tokens:
+        raise ValueError(
+            f"{preferences.path}: {encoded.unknown / encoded.tokens:.0%} of its words are unknown to a vocabulary made of "
+            "words that come twice, so nothing can be learnt. This baseline reads words with spaces between them"
+        )
     train, measured = pairs.select(kept), None
     if held_out is None:
         measured = pairs.select(~kept)

@@ -33,15 +33,21 @@ def run_once(lesson: str, kind: str):
 
 
 @pytest.fixture(params=LESSONS)
-def source(request):
+def lesson_run(request):
+    """The name of a lesson whose runs a test looks at. All its tests run in one process (see conftest.py)."""
+    return request.param
+
+
+@pytest.fixture
+def source(lesson_run):
     """A lesson with its answers, executed."""
-    return run_once(request.param, "source")
+    return run_once(lesson_run, "source")
 
 
-@pytest.fixture(params=LESSONS)
-def student(request):
+@pytest.fixture
+def student(lesson_run):
     """A student's fresh copy after Run All."""
-    return run_once(request.param, "student")
+    return run_once(lesson_run, "student")
 
 
 def panels(notebook) -> dict[str, str]:
@@ -94,26 +100,3 @@ def test_every_figure_has_a_text_for_those_who_can_not_see_it_and_is_not_blank(s
         assert len(figure.metadata["image/png"]["alt"]) > 40
         pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(figure.data["image/png"])))
         assert min(pixels.shape[:2]) > 200 and np.std(pixels[..., :3]) > 0.02
-
-
-def test_lesson_1_shows_what_its_text_claims():
-    notebook, _ = run_once("01_reward_modeling", "source")
-    text = printed(notebook)
-
-    def number(pattern):
-        return float(re.search(pattern, text).group(1))
-
-    assert (
-        number(r"difference \+2: loss ([\d.]+)") == 0.1269
-        and number(r"difference -2: loss ([\d.]+)") == 2.1269
-    )
-    assert "loss: 0.3769" in text and "parameters: 88,961" in text
-    assert number(r"training accuracy +([\d.]+) +0.500") >= 0.999
-    assert 0.63 < number(r"held-out accuracy +([\d.]+) +0.500") < 0.72
-    assert 1.5 < number(r"held-out loss +([\d.]+) +0.693") < 2.5
-    assert number(r"clustered texts ([\d.]+)") > 0.9
-    assert 0.4 < number(r"uniform texts ([\d.]+)") < 0.6
-    assert 0.80 < number(r"linear fit ([\d.]+)") < 0.85
-    usual, fresh, decay, start, best = map(float, re.findall(r"mean held-out accuracy ([\d.]+)", text))
-    assert 0.67 < usual < 0.72 and fresh > 0.92 and decay > 0.80 and start > 0.80 and best >= 0.82
-    assert number(r"pairs seen in training: ([\d.]+)") > 0.99 and number(r"pairs really new: ([\d.]+)") < 0.72

@@ -4,35 +4,16 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .batches import Batch, BatchedPairs, batches_of, moved
 from .checkpoint import Checkpoint
 from .data import SyntheticPreferenceDataset
 from .losses import bradley_terry_loss
 from .metrics import Pairs, preference_accuracy, score_in_batches
-
-Batch = tuple[Tensor, Tensor, Tensor | None]
-"""Preferred and rejected token ids, each (batch, longest), and margins, (batch,) float32 or None for no margin."""
-
-
-class BatchedPairs(Protocol):
-    """Pairs that hand themselves out in batches, as `reward_lab.text` has them: they may be larger than the memory."""
-
-    device: torch.device | str
-    """Where the numbers of rows have to be."""
-
-    def __len__(self) -> int:
-        """How many pairs there are."""
-
-    def batch(self, rows: Tensor) -> Batch:
-        """Some pairs, by their numbers, (batch,) int64."""
-
-    def measured(self) -> Batch:
-        """The pairs on which training is measured after each epoch."""
 
 
 @dataclass
@@ -167,7 +148,7 @@ def train_reward_model(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     shuffle = torch.Generator().manual_seed(config.seed)
-    held_out = _moved(_batches(held_out_pairs, device).measured(), device)
+    held_out = moved(batches_of(held_out_pairs, device).measured(), device)
     history, best, train = History(), None, None
     if checkpoint and (state := checkpoint.load()):
         model.load_state_dict(state["model"])
@@ -181,12 +162,12 @@ def train_reward_model(
         if train is None or getattr(train_pairs, "fresh", False):
             if epoch > 0 and getattr(train_pairs, "fresh", False):
                 train_pairs.set_epoch(epoch)
-            train = _batches(train_pairs, device)
+            train = batches_of(train_pairs, device)
         model.train()
         order = torch.randperm(len(train), generator=shuffle).to(train.device)
         for rows in _with_bar(order.split(config.batch_size), config.progress_bar):
-            _step(model, optimizer, *_moved(train.batch(rows), device))
-        _record(history, "train", model, _moved(train.measured(), device))
+            _step(model, optimizer, *moved(train.batch(rows), device))
+        _record(history, "train", model, moved(train.measured(), device))
         if not math.isfinite(history.train_loss[-1]):
             raise ValueError(
                 f"the loss became {history.train_loss[-1]} in epoch {epoch + 1}: lower the learning rate"
@@ -203,38 +184,6 @@ def train_reward_model(
     if best:
         model.load_state_dict(best)
     return history
-
-
-class _TensorPairs:
-    """Pairs of one length, all on the device at once. BatchedPairs."""
-
-    def __init__(self, pairs: Pairs | SyntheticPreferenceDataset, device: torch.device | str):
-        preferred, rejected = pairs.pairs if isinstance(pairs, SyntheticPreferenceDataset) else pairs
-        if preferred.shape != rejected.shape or preferred.dim() != 2 or len(preferred) == 0:
-            raise ValueError(
-                "train_reward_model: preferred and rejected must both be (n, seq_len) with n >= 1, got "
-                f"{tuple(preferred.shape)} and {tuple(rejected.shape)}"
-            )
-        self.device = device
-        self.both = torch.stack([preferred, rejected]).to(device)  # (2, n, seq_len): one look-up a batch
-
-    def __len__(self) -> int:
-        return self.both.shape[1]
-
-    def batch(self, rows: Tensor) -> Batch:
-        return *self.both[:, rows], None
-
-    def measured(self) -> Batch:
-        return *self.both, None
-
-
-def _batches(pairs: Pairs | SyntheticPreferenceDataset | BatchedPairs, device: torch.device | str):
-    # BatchedPairs may be larger than the memory: they stay where they are, and their batches travel.
-    return pairs if hasattr(pairs, "measured") else _TensorPairs(pairs, device)
-
-
-def _moved(batch: Batch, device: torch.device | str) -> Batch:
-    return tuple(None if part is None else part.to(device) for part in batch)
 
 
 def _with_bar(batches: Sequence[Tensor], wanted: bool) -> Iterable[Tensor]:

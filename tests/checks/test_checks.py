@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import reward_lab as rl
-from reward_lab.checks.exercise import Exercise, Mistake, as_number, close
+from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.report import present
 from reward_lab.checks.statistics import FALSE_ALARM, surprising
 from reward_lab.checks.subject import LocalSubject

@@ -16,7 +16,7 @@ from reward_lab.text import splitting, training
 
 EACH = 8
 
-TOPICS = ("rain", "snow", "bread", "trains", "music", "stars", "rivers", "gold", "maps", "clocks", "bees", "coffee")  # fmt: skip
+TOPICS = ("rain", "snow", "bread", "trains", "music", "stars", "rivers", "gold", "maps", "clocks", "bees")  # fmt: skip
 FILLERS = ("bada", "kilo", "remu", "tofi", "sani", "walo", "peri", "mudo", "lani", "rosu", "gefa", "hito")  # fmt: skip
 PREAMBLE = "Below is an instruction that describes a task. Write a response that completes the request well."
 OTHER_PREAMBLE = "You are a helpful assistant who answers short and well."

@@ -1,7 +1,6 @@
 """An exercise is a list of cases; checking an answer runs them and reports."""
 
 import hashlib
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,7 @@ import torch
 
 from .report import CaseResult, Report, present
 from .subject import Failure, LocalSubject, Reply, Subject
-from .values import describe, number_text, plain, same
+from .values import plain, same
 
 PUBLIC_SEED = "public"
 
@@ -202,51 +201,6 @@ class _Listening:
 def lesson_device() -> str:
     """Where checks put tensors: what the grader says, else CUDA where there is one, else the CPU."""
     return os.environ.get("REWARD_LAB_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def as_number(value: object, what: str = "a number") -> float:
-    """The float in a Python float, a NumPy scalar or a 0-dim tensor; anything else is a Mistake."""
-    if type(value) in (int, float):
-        return float(value)
-    if isinstance(value, torch.Tensor) and value.dim() == 0 and value.dtype != torch.bool:
-        if not value.requires_grad:
-            return float(value)
-        raise Mistake(what, describe(value), "Take the number out of the tensor with .item().")
-    likely = None
-    if isinstance(value, torch.Tensor) and value.dim() > 0:
-        likely = "One number is asked for, not one per pair: reduce over the pairs."
-    elif type(value) is bool or (isinstance(value, torch.Tensor) and value.dtype == torch.bool):
-        likely = "A bool says whether one thing is so; the share of pairs is asked for."
-    raise Mistake(what, describe(value), likely)
-
-
-def close(a: float, b: float, tolerance: float) -> bool:
-    """Whether two numbers agree to an absolute and relative tolerance. NaN agrees with nothing, infinity with itself."""
-    return a == b or (math.isfinite(b) and abs(a - b) <= tolerance * max(1.0, abs(b)))
-
-
-def expect_numbers(
-    got: list, expected: list[float], usual_mistakes: dict[str, list[float]], tolerance: float = 1e-6
-) -> None:
-    """Compare the numbers of several calls with the right ones, then with the usual wrong ones.
-
-    Args:
-        got: plain data from the student, one value a call.
-        expected: the right values.
-        usual_mistakes: sentence -> the values that this mistake gives. A mistake is named only when it
-            explains every call.
-        tolerance: absolute below 1, relative above.
-    """
-    numbers = [as_number(value) for value in got]
-
-    def agree(others: list[float]) -> bool:
-        return all(close(a, b, tolerance) for a, b in zip(numbers, others, strict=True))
-
-    if agree(expected):
-        return
-    likely = next((said for said, wrong in usual_mistakes.items() if agree(wrong)), None)
-    number, right = next(pair for pair in zip(numbers, expected, strict=True) if not close(*pair, tolerance))
-    raise Mistake(number_text(right), number_text(number), likely)
 
 
 def _case_seed(seed: str, *names: str) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..trainer import Batch
+from ..batches import Batch
 from .preferences import Preference, Preferences, join_prompt
 from .tokenizer import PADDING_ID, UNKNOWN_ID, WordTokenizer
 

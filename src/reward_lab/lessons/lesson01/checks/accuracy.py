@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from reward_lab.checks.exercise import Exercise, expect_numbers
+from reward_lab.checks.exercise import Exercise
+from reward_lab.checks.numbers import expect_numbers
 from reward_lab.checks.subject import Subject
 from reward_lab.metrics import preference_accuracy as right_accuracy
 

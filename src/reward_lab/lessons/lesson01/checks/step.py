@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reward_lab.checks.exercise import Exercise, Mistake, as_number, close
+from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.probes import Probe, ProbeModel
 from reward_lab.checks.subject import LocalSubject, Subject
 from reward_lab.checks.values import number_text

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from reward_lab.checks.exercise import Exercise, Mistake, as_number
+from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.numbers import as_number
 from reward_lab.checks.subject import Subject
 from reward_lab.checks.values import describe, number_text
 from reward_lab.statistics.bradley_terry import bt_mle

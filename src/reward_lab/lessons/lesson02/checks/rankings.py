@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reward_lab.checks.exercise import Exercise, Mistake, as_number, close
+from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.subject import LocalSubject, Subject
 from reward_lab.checks.values import describe, number_text
 from reward_lab.statistics.plackett_luce import plackett_luce_nll as right_nll

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from reward_lab.checks.exercise import Mistake, as_number
+from reward_lab.checks.exercise import Mistake
+from reward_lab.checks.numbers import as_number
 from reward_lab.checks.subject import Subject
 from reward_lab.checks.values import Opaque, describe, number_text
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from reward_lab.checks.exercise import Exercise, Mistake, as_number, close
+from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.subject import LocalSubject, Subject
 from reward_lab.checks.values import describe, number_text
 from reward_lab.statistics.calibration import calibration as right_calibration

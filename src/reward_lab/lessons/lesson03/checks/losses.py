@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from reward_lab.checks.exercise import Mistake, close
+from reward_lab.checks.exercise import Mistake
+from reward_lab.checks.numbers import close
 from reward_lab.checks.subject import LocalSubject, Subject
 from reward_lab.checks.values import describe, number_text
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from reward_lab.checks.exercise import Exercise, Mistake, as_number, close
+from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.probes import Probe
 from reward_lab.checks.subject import LocalSubject, Subject
 from reward_lab.checks.values import describe, number_text

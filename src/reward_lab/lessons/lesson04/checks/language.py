@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reward_lab.checks.exercise import Exercise, Mistake, close
+from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.numbers import close
 from reward_lab.checks.subject import LocalSubject, Subject
 from reward_lab.checks.values import describe, number_text
 from reward_lab.language.backbone import next_token_loss as right_loss

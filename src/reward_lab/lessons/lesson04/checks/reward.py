@@ -1,7 +1,6 @@
 """TODO 3: a scalar head on a backbone."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,8 +9,8 @@ from reward_lab.checks.exercise import Exercise, Mistake
 from reward_lab.checks.probes import RECIPES, Probe
 from reward_lab.checks.subject import Subject
 from reward_lab.checks.values import describe
-from reward_lab.language.backbone import last_token_pool
 
+from .poolings import POOLINGS, Batch, right_pooling
 from .texts import padded
 
 RewardFromBackbone = Exercise(
@@ -19,48 +18,6 @@ RewardFromBackbone = Exercise(
     first_step="In `__init__`, keep the backbone as `self.backbone` and make `nn.Linear(backbone.hidden_dim, 1)`.",
 )
 DIM, VOCAB_SIZE, MAX_LEN, TEXTS = 4, 9, 12, 24
-
-
-@dataclass
-class Batch:
-    """Texts with padding. Fields: `token_ids` and `mask`, (n, seq) int64."""
-
-    token_ids: Tensor
-    mask: Tensor
-
-
-def _no_mask(backbone: Callable, batch: Batch) -> Tensor:
-    return last_token_pool(backbone(batch.token_ids, torch.ones_like(batch.mask)), batch.mask)
-
-
-def _mean(backbone: Callable, batch: Batch) -> Tensor:
-    hidden = backbone(batch.token_ids, batch.mask)
-    return (hidden * batch.mask.unsqueeze(-1)).sum(dim=1) / batch.mask.sum(dim=1, keepdim=True)
-
-
-def _right_pooling(backbone: Callable, batch: Batch) -> Tensor:
-    return last_token_pool(backbone(batch.token_ids, batch.mask), batch.mask)
-
-
-POOLINGS: dict[str, Callable[[Callable, Batch], Tensor]] = {
-    "The head reads the last place, `hidden[:, -1]`, which is padding when padding stands on the right. Pool with "
-    "`last_token_pool`.": lambda b, x: b(x.token_ids, x.mask)[:, -1],
-    "The number of real tokens minus 1 is the last real place only when padding stands on the right.": lambda b, x: (
-        b(x.token_ids, x.mask)[torch.arange(len(x.mask)), x.mask.sum(dim=1) - 1]
-    ),
-    "The head reads the first token, which has seen nothing of the text.": lambda b, x: b(
-        x.token_ids, x.mask
-    )[:, 0],
-    "The head reads the mean over real tokens. The last real token's vector is asked for.": _mean,
-    "The head reads the mean over all places, padding among them.": lambda b, x: b(x.token_ids, x.mask).mean(
-        dim=1
-    ),
-    "The backbone was told that every token is real. Pass it `attention_mask`.": _no_mask,
-    "The backbone was told that every token is real, and the head reads the last place.": lambda b, x: b(
-        x.token_ids, torch.ones_like(x.mask)
-    )[:, -1],
-}
-"""What is wrong -> the vectors that the head would then read, (n, DIM)."""
 
 
 def _backbone(draw: torch.Generator) -> Probe:
@@ -154,7 +111,7 @@ def _check_scores(subject: Subject, draw: torch.Generator, probe: Probe, handle:
     if (scores - scores[0]).abs().max() < 1e-6:
         raise Mistake("rewards that differ from text to text", "the same reward for every text")
     backbone = _made(probe)
-    if _is_linear_in(scores, _right_pooling(backbone, batch)):
+    if _is_linear_in(scores, right_pooling(backbone, batch)):
         return
     likely = next(
         (said for said, pool in POOLINGS.items() if _is_linear_in(scores, pool(backbone, batch))), None
@@ -255,7 +212,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 def _right_gradients(probe: Probe, batch: Batch, scores: Tensor, weights: Tensor) -> dict[str, Tensor]:
     """Gradient on the backbone of the weighted sum of rewards, under the head that gave these scores."""
     backbone = RECIPES["backbone"][0](probe.data, (), "cpu")
-    vectors = _right_pooling(backbone, batch)
+    vectors = right_pooling(backbone, batch)
     columns = torch.cat([vectors.detach().double(), torch.ones(TEXTS, 1, dtype=torch.float64)], dim=1)
     head = torch.linalg.lstsq(columns, scores.unsqueeze(1), driver="gelsd").solution[:-1].float()
     ((vectors @ head).squeeze(1) * weights).sum().backward()

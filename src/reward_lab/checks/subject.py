@@ -133,7 +133,11 @@ class LocalSubject:
         built = self._build(arguments)
 
         def make() -> int:
-            self._instances.append(self.target(*built))
+            instance = self.target(*built)
+            # A module makes its own layers on the CPU; who uses one moves it, and so does a check.
+            self._instances.append(
+                instance.to(self.device) if isinstance(instance, torch.nn.Module) else instance
+            )
             probes = [(a, b) for a, b in zip(arguments, built, strict=True) if isinstance(a, Probe)]
             self._created_with.append(probes)
             return len(self._instances) - 1

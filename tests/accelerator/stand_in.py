@@ -4,6 +4,9 @@ Its tensors refuse to meet CPU tensors, and refuse `.numpy()`, as CUDA's do. So 
 place fails on a machine without a GPU. It stands on torch's PrivateUse1 device with a Python backend.
 """
 
+import contextlib
+import time
+
 import torch
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
@@ -67,8 +70,28 @@ class StandInGenerator(torch.Generator):
         return torch.device(NAME, 0) if self._cdata in self.claims else torch.device("cpu")
 
 
+class OutOfTime(RuntimeError):
+    """The CPU time that `within` allows is used up."""
+
+
+_until = [float("inf")]
+
+
+@contextlib.contextmanager
+def within(seconds: float):
+    """Let operations on the stand-in raise OutOfTime after so many seconds of CPU time."""
+    # Raised from inside an operation: an exception of a signal's handler may strike while torch holds half a tensor.
+    _until[0] = time.process_time() + seconds
+    try:
+        yield
+    finally:
+        _until[0] = float("inf")
+
+
 def _compute(operation, args: tuple, kwargs: dict):
     """Run an operation on the CPU, and say where its result lies."""
+    if time.process_time() > _until[0]:
+        raise OutOfTime
     name = operation._schema.name.removeprefix("aten::")
     leaves = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
     ours = [leaf for leaf in leaves if isinstance(leaf, StandInTensor)]

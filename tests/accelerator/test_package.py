@@ -123,7 +123,7 @@ def test_policies_reinforce_and_ppo(device):
     def run(where):
         policy, reference = rlhf.Policy(world).to(where), world.reference_log_probs(where)
         texts = world.sequences(where)[:64]
-        log_probs = policy.log_probs(texts)
+        log_probs = policy(texts)
         best = rlhf.kl_optimal_policy(
             reference.exp()[:64] / reference.exp()[:64].sum(), world.gold(texts), 0.5
         )

@@ -5,6 +5,7 @@ place fails on a machine without a GPU. It stands on torch's PrivateUse1 device 
 """
 
 import contextlib
+import threading
 import time
 
 import torch
@@ -90,7 +91,8 @@ def within(seconds: float):
 
 def _compute(operation, args: tuple, kwargs: dict):
     """Run an operation on the CPU, and say where its result lies."""
-    if time.process_time() > _until[0]:
+    # Gradients are computed in a thread of torch's own, which an exception would take down with the process.
+    if time.process_time() > _until[0] and threading.current_thread() is threading.main_thread():
         raise OutOfTime
     name = operation._schema.name.removeprefix("aten::")
     leaves = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]

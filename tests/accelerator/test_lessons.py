@@ -64,4 +64,4 @@ def test_no_cell_puts_a_tensor_in_the_wrong_place(lesson, short_runs):
             if any(text in str(error) for text in WRONG_PLACES):
                 wrong.append(f"{cell.id}: {error}")
     assert names["device"] == "standin" and not wrong
-    assert went_through > 0.6 * len(cells), f"{went_through} of {len(cells)} cells"
+    assert went_through > 0.4 * len(cells), f"{went_through} of {len(cells)} cells"

@@ -26,7 +26,8 @@ from .intake import Refused, Submission, take_in
 from .sandbox import SandboxError, sandbox_problem
 from .settings import Settings
 from .verdict import Verdict
-from .verify import Outcome, Worker
+from .verify import Worker
+from .verify_grading import Outcome
 
 Graded = tuple[Submission | None, Outcome]
 

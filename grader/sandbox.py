@@ -19,13 +19,18 @@ import matplotlib
 
 import reward_lab
 
-from .protocol import Channel, ProtocolError, TimeLimit
+from .codec import ProtocolError
+from .protocol import Channel, TimeLimit
 
 START_SECONDS = 120
 ANSWER_SECONDS = 30
 """How long the keeper, which runs no student code, may take for an answer."""
 INSIDE = "/lab"
-WORKER_FILES = ("__init__.py", "protocol.py", "worker.py")
+WORKER_FILES = (
+    "__init__.py", "codec.py", "protocol.py",
+    "worker.py", "worker_limits.py", "worker_session.py", "worker_shell.py", "worker_usage.py",
+)  # fmt: skip
+"""All of the grader that there is inside."""
 INSTALL = "Install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora)."
 NO_NAMESPACES = (
     "bubblewrap can't make a sandbox here. On Ubuntu 24.04 and later, AppArmor keeps programs from making user "

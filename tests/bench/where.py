@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 import torch._dynamo  # noqa: F401  (the first optimizer step would import it)
 
-from grader import verify
 from grader.gradebook import CourseGradebook, pristine_lessons
 from grader.intake import take_in
 from grader.sandbox import Sandbox
 from grader.settings import Settings
-from grader.verify import Worker, exercise_of
+from grader.verify import Worker
+from grader.verify_grading import exercise_of
+from grader.verify_sessions import Sessions
 from reward_lab.checks.subject import LocalSubject
 
 SECRET = "bench"
@@ -83,7 +84,7 @@ def _breakdown(course: Path, lesson: str) -> None:
         gc.freeze()
         watch.watch(Sandbox, "open_session", lambda *_: "starting a session")
         watch.watch(Sandbox, "end_session", lambda *_: "ending it")
-        watch.watch(verify._Grading, "_ask", _kind)
+        watch.watch(Sessions, "_ask", _kind)
         watch.watch(Worker, "grade", lambda *_: "grade")
         watch.watch(CourseGradebook, "write", lambda *_: "writing gradebook and autograded notebook")
         for number, file in enumerate(files):

@@ -9,7 +9,8 @@ import time
 import pytest
 import torch
 
-from grader.protocol import MAX_FRAME, Channel, ProtocolError, TimeLimit, decode, encode
+from grader.codec import MAX_FRAME, ProtocolError, decode, encode
+from grader.protocol import Channel, TimeLimit
 from reward_lab.checks.probes import Probe
 from reward_lab.checks.subject import Failure, Reply
 from reward_lab.checks.values import Opaque, same

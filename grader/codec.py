@@ -1,8 +1,4 @@
-"""Frames of JSON and raw tensor bytes: plain data to bytes, and bytes to plain data.
-
-A worker runs a student's code, so whatever it sends may be forged. Decoding therefore makes plain data
-only: numbers, strings, lists, tuples, dicts, tensors of allowed dtypes, and Opaque. Nothing is unpickled,
-no name that a peer chose is looked up, and every length is checked before memory is set aside.
+"""From plain data to the bytes of a frame. `decoder.py` goes the other way.
 
 A frame is two unsigned 32-bit lengths, a JSON text, and the bytes of all tensors one after the other.
 In the JSON, a number, string, None or list stands for itself; everything else is {kind: content}. A list of
@@ -10,9 +6,8 @@ like dicts goes column by column, and a column of like tensors as one: data sets
 """
 
 import json
-import math
 import struct
-from builtins import all, dict, isinstance, len, list, str, tuple, type, zip  # noqa: UP029  (a student's code may replace them)
+from builtins import all, dict, isinstance, len, list, str, tuple, type  # noqa: UP029  (a student's code may replace them)
 
 import torch
 
@@ -49,30 +44,12 @@ def encode(message: object) -> bytes:
     tensors: list[bytes] = []
     try:
         text = json.dumps(_to_json(message, tensors), separators=(",", ":")).encode("ascii")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ProtocolError(f"not plain data: {error}") from None
+    except Exception as error:  # whatever a student's tensor makes torch stumble over
+        raise ProtocolError(f"not plain data ({type(error).__name__}: {error})") from None
     body = b"".join(tensors)
     if len(text) + len(body) > MAX_FRAME:
         raise ProtocolError(f"a message of {len(text) + len(body)} bytes, more than {MAX_FRAME}")
     return LENGTHS.pack(len(text), len(body)) + text + body
-
-
-def decode(text: bytes | bytearray, body: bytearray) -> object:
-    """The message in a frame.
-
-    Raises:
-        ProtocolError: it is malformed.
-    """
-    try:
-        message, end = _from_json(json.loads(text), body, 0)
-    except ProtocolError:
-        raise
-    # Whatever a forged frame makes these lines stumble over, it is a malformed message and nothing else.
-    except Exception as error:
-        raise ProtocolError(f"a malformed message ({type(error).__name__})") from None
-    if end != len(body):
-        raise ProtocolError("a malformed message (bytes left over)")
-    return message
 
 
 def _to_json(value: object, tensors: list[bytes]) -> object:
@@ -93,10 +70,9 @@ def _to_json(value: object, tensors: list[bytes]) -> object:
         dtype = str(value.dtype).removeprefix("torch.")
         if dtype not in DTYPES or value.is_meta:
             return {"opaque": f"Tensor of dtype {dtype}" + (" on the meta device" if value.is_meta else "")}
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        if flat.numel():
-            raw = flat.view(torch.uint8).numpy().tobytes()
-            tensors.append(raw.ljust(_padded(len(raw)), b"\0"))
+        if value.numel():
+            raw = _raw(value)
+            tensors.append(raw.ljust(padded(len(raw)), b"\0"))
         return {"tensor": [dtype, list(value.shape), value.requires_grad]}
     if isinstance(value, Opaque):
         return {"opaque": value.type_name}
@@ -108,6 +84,15 @@ def _to_json(value: object, tensors: list[bytes]) -> object:
         fields = (value.value, value.failure, value.arguments, value.printed)
         return {"reply": [_to_json(field, tensors) for field in fields]}
     raise TypeError(f"{kind.__name__} can't be sent")
+
+
+def _raw(tensor: torch.Tensor) -> bytes:
+    """The elements in order, whatever the strides."""
+    flat = tensor.detach().cpu().reshape(-1)
+    if flat.stride() != (1,) or flat.is_neg():
+        # `contiguous()` leaves the stride of one element as it is, 0 or 3 perhaps, and such a view as bytes raises.
+        flat = torch.empty(flat.shape, dtype=flat.dtype).copy_(flat)
+    return flat.view(torch.uint8).numpy().tobytes()
 
 
 def _are_like_tensors(values: list) -> bool:
@@ -127,92 +112,6 @@ def _are_like_dicts(values: list) -> bool:
     return len(values) > 1 and all(type(v) is dict and v and v.keys() == values[0].keys() for v in values)
 
 
-def _from_json(value: object, body: bytearray, start: int) -> tuple[object, int]:
-    """The value, and where in the body its tensors end."""
-    if value is None or type(value) in (bool, int, float):
-        return value, start
-    if type(value) is str:
-        return _text(value), start
-    if type(value) is list:
-        return _items(value, body, start)
-    ((kind, content),) = value.items()
-    if kind == "tensor":
-        return _tensor(content, body, start)
-    if kind == "stack":
-        stacked, start = _tensor(content, body, start)
-        if stacked.nbytes < MIN_STACKED * len(stacked):
-            raise ProtocolError("a malformed message (a stack of small tensors)")
-        return list(stacked.unbind()), start
-    if kind == "rows":
-        columns, start = _items([column for _, column in content], body, start)
-        names = _keys(content)
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)], start
-    if kind == "tuple":
-        items, start = _items(content, body, start)
-        return tuple(items), start
-    if kind == "dict":
-        items, start = _items([item for _, item in content], body, start)
-        return dict(zip(_keys(content), items, strict=True)), start
-    if kind == "opaque":
-        return Opaque(_text(content)[:200]), start
-    if kind == "probe":
-        data, start = _from_json(content[1], body, start)
-        return Probe(_text(content[0]), data), start
-    if kind == "failure":
-        return Failure(*(_text(part)[:1000] for part in content)), start
-    if kind == "reply":
-        (result, failure, arguments, printed), start = _items(content, body, start)
-        if not (isinstance(failure, Failure | None) and type(arguments) is tuple and type(printed) is str):
-            raise ProtocolError("a malformed message (a reply of the wrong form)")
-        return Reply(result, failure, arguments, printed), start
-    raise ProtocolError("a malformed message (unknown kind)")
-
-
-def _keys(pairs: list) -> list:
-    keys = [_text(key) if type(key) is str else key for key, _ in pairs]
-    if not all(type(key) in (str, int) for key in keys):
-        raise ProtocolError("a malformed message (a key is neither text nor a whole number)")
-    return keys
-
-
-def _items(values: list, body: bytearray, start: int) -> tuple[list, int]:
-    items = []
-    for value in values:
-        item, start = _from_json(value, body, start)
-        items.append(item)
-    return items, start
-
-
-def _tensor(content: list, body: bytearray, start: int) -> tuple[torch.Tensor, int]:
-    name, shape, requires_grad = content
-    dtype = DTYPES[name]
-    if len(shape) > MAX_DIMENSIONS or not all(type(size) is int and size >= 0 for size in shape):
-        raise ProtocolError("a malformed message (the shape of a tensor)")
-    count = math.prod(shape)
-    end = start + _padded(count * dtype.itemsize)
-    if end > len(body):
-        raise ProtocolError("a malformed message (a tensor with too few bytes)")
-    if count == 0:
-        tensor = torch.empty(shape, dtype=dtype)
-    elif dtype is torch.bool:
-        # A bool of any other byte than 0 and 1 is undefined behaviour inside torch.
-        tensor = torch.frombuffer(body, dtype=torch.uint8, count=count, offset=start).reshape(shape) != 0
-    else:
-        tensor = torch.frombuffer(body, dtype=dtype, count=count, offset=start).reshape(shape)
-    if requires_grad is True and dtype.is_floating_point:
-        tensor.requires_grad_(True)
-    return tensor, end
-
-
-def _padded(size: int) -> int:
+def padded(size: int) -> int:
     """Tensors start at multiples of 8 bytes, where every dtype is aligned."""
     return -(-size // 8) * 8
-
-
-def _text(text: str) -> str:
-    """Text that can be written to any file and shown in any terminal."""
-    if type(text) is not str:
-        raise ProtocolError("a malformed message (text expected)")
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text)

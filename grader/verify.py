@@ -8,9 +8,13 @@ A submission is graded in three steps:
      the student is shown only what that session said.
 """
 
+import traceback
+from pathlib import Path
+
 from .intake import Submission
-from .sandbox import Sandbox
+from .sandbox import Sandbox, SandboxError
 from .settings import Settings
+from .verdict import Verdict
 from .verify_grading import Grading, Outcome
 
 
@@ -38,8 +42,14 @@ class Worker:
         """
         try:
             return Grading(self.sandbox(), submission, self.settings).outcome()
-        except BaseException:
+        except SandboxError:
+            self.close()
+            raise
+        except Exception as error:
             self.close()  # whatever it was, the next submission finds a new sandbox
+            return Outcome(_not_graded(submission, error))
+        except BaseException:
+            self.close()
             raise
 
     def close(self) -> None:
@@ -52,3 +62,13 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _not_graded(submission: Submission, error: Exception) -> Verdict:
+    """An error of the grader itself costs one submission its grade, which is not a grade of 0, and never the class."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
+    problem = (
+        f"The grader itself failed on this file ({place}). Report it; nothing is wrong with the file's form."
+    )
+    return Verdict(file="", lesson=submission.lesson, problem=problem, notes=list(submission.notes))

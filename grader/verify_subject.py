@@ -1,8 +1,11 @@
 """The student's object, in the worker's process, as a check holds it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from reward_lab.checks.subject import Failure, Reply
+
+from .verify_faults import Faults
 
 
 class NoAnswer(Exception):
@@ -13,15 +16,20 @@ class RemoteSubject:
     """The student's function or class in the worker's process; a `reward_lab.checks.subject.Subject`.
 
     Args:
-        ask: sends a request to the check's process and returns the reply, or raises NoAnswer.
+        ask: sends a request to the check's process and returns the reply, or raises NoAnswer. It is told
+            what was asked before in the same case.
+        faults: what failed in the cells, for the reason why something is missing.
         name: what the student defines.
         device: where the answer runs.
         seed: what the generators start from at every request.
     """
 
-    def __init__(self, ask: Callable[[dict], object], name: str, device: str, seed: int):
+    def __init__(
+        self, ask: Callable[[dict, list[dict]], object], faults: Faults, name: str, device: str, seed: int
+    ):
         self.device = "cpu"  # where its replies arrive
-        self._ask, self._name = ask, name
+        self._ask, self._faults, self._name = ask, faults, name
+        self._earlier: list[dict] = []
         self._subject: tuple | None = (name, device, seed)
 
     def call(self, *arguments: object) -> Reply:
@@ -50,13 +58,18 @@ class RemoteSubject:
         request = {"op": op, "arguments": arguments, "subject": self._subject}
         self._subject = None  # the process keeps it, for the rest of this case
         try:
-            reply = self._ask(request)
+            reply = self._ask(request, self._earlier)
         except NoAnswer as reason:
             return _failed(str(reason), arguments)
-        if reply == {"missing": True}:
-            return _failed(f"nothing is called `{self._name}`: its cell failed, or is missing", arguments)
+        self._earlier.append(request)
+        if isinstance(reply, dict) and reply.keys() == {"missing"}:
+            why = self._faults.why_missing(self._name)
+            return _failed(f"nothing is called `{self._name}`: {why}", arguments)
         if not isinstance(reply, Reply) or len(reply.arguments) not in (0, len(arguments) - own):
             return _failed("no answer: the code sent something else", arguments)
+        if reply.failure and reply.failure.type_name in ("NameError", "UnboundLocalError"):
+            why = self._faults.why_not_defined(reply.failure.message)
+            reply = replace(reply, failure=replace(reply.failure, message=reply.failure.message + why))
         return reply
 
 

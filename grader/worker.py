@@ -11,17 +11,26 @@ session runs cells, forks copies of itself where a check stands, and each copy a
 import contextlib
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 
 from .codec import ProtocolError
 from .protocol import Channel
-from .worker_limits import MAX_MEMORY, MAX_TASKS, be_untraceable, enter_namespaces
-from .worker_session import exit_after, serve_session
+from .worker_limits import (
+    MAX_MEMORY,
+    MAX_TASKS,
+    adopt_orphans,
+    be_untraceable,
+    die_with_parent,
+    enter_namespaces,
+)
+from .worker_session import Setting, exit_after, serve_session
 from .worker_shell import preload
-from .worker_usage import usage
+from .worker_usage import Meter, Usage, has_ended
 
 POLL_SECONDS = 0.05
 
@@ -36,10 +45,13 @@ class Keeper:
         self.helper: int | None = None
         self.dying: int | None = None
         self.reason: str | None = None
+        self.used = Usage()
+        self.folder = ""
         be_untraceable()
 
     def run(self) -> None:
         """Answer the verifier until it closes the channel."""
+        self.meter = Meter(everything=self.sandboxed)
         self.control.send({"ready": True})
         while True:
             timeout = POLL_SECONDS if self.session and not self.reason else None
@@ -55,21 +67,21 @@ class Keeper:
             if message["op"] == "session":
                 self._start(descriptors[0], message["keep_proc"], message["cpu_seconds"])
                 self.control.send({"started": True})
-            elif message["op"] == "threads":
-                self.control.send({"threads": self._threads()})
             elif message["op"] == "watch":
-                if self.session and not self.reason:
-                    self._watch()
-                self.control.send({"ended": self.reason is not None})
+                self._watch()
+                told = {"cpu": self.used.cpu, "awake": self.used.awake, "threads": self._threads()}
+                self.control.send({"ended": self.reason, **told})
             elif message["op"] == "end":
+                self._watch()
                 self._end()
-                self.control.send({"reason": self.reason})
+                self.control.send({"reason": self.reason, "cpu": self.used.cpu})
 
     def _start(self, descriptor: int, keep_proc: bool, cpu_seconds: int) -> None:
         """Fork a session that serves `descriptor`."""
         self._end()
         self._wait_for_the_dead()  # two sessions never meet
-        self.reason = None
+        self.reason, self.used = None, Usage()
+        self.folder = "/tmp/work" if self.sandboxed else tempfile.mkdtemp(prefix="reward-lab-session-")
         read_end, write_end = os.pipe()
         self.helper = os.fork()
         if self.helper == 0:
@@ -77,35 +89,48 @@ class Keeper:
             # to be another one than the keeper.
             with exit_after():
                 os.close(read_end)
-                if self.sandboxed:
-                    enter_namespaces()
+                die_with_parent()
+                enter_namespaces() if self.sandboxed else adopt_orphans()
                 session = os.fork()
                 if session == 0:
                     os.close(write_end)
                     os.setsid()
-                    serve_session(descriptor, self.shell, self.sandboxed, keep_proc, cpu_seconds)
-                    os._exit(0)
+                    die_with_parent()
+                    setting = Setting(self.sandboxed, self.folder, keep_proc, cpu_seconds)
+                    serve_session(descriptor, self.shell, setting)
                 os.write(write_end, str(session).encode())
                 os.close(write_end)
                 os.close(descriptor)
-                os.waitpid(session, 0)
+                _wait_for_children(session if self.sandboxed else None)
         os.close(write_end)
         os.close(descriptor)
         with os.fdopen(read_end) as pipe:
             self.session = int(pipe.read() or 0) or None
+        self.meter.start(self.helper)
 
     def _end(self) -> None:
         """Kill the session with everything that it started. `_wait_for_the_dead` waits until it is gone."""
-        if self.session:
+        if self.session and self.sandboxed:
             with contextlib.suppress(ProcessLookupError):
-                # The first process of a pid namespace takes all others with it. Without one: the group.
-                os.kill(self.session, signal.SIGKILL) if self.sandboxed else os.killpg(
-                    self.session, signal.SIGKILL
-                )
+                # The first process of a pid namespace takes all others with it.
+                os.kill(self.session, signal.SIGKILL)
+        elif self.session:
+            self._kill_one_by_one()
         if self.helper:
             self._wait_for_the_dead()
             self.dying = self.helper
         self.session = self.helper = None
+
+    def _kill_one_by_one(self) -> None:
+        """Without a namespace: all that are below the helper, until there are none."""
+        for _ in range(MAX_TASKS):
+            processes = [pid for pid in self.meter.processes() if not has_ended(pid)] or [self.session]
+            for pid in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if processes == [self.session]:
+                break
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait_for_the_dead(self) -> None:
         """Taking namespaces down keeps the kernel busy for a while, in which the verifier can judge."""
@@ -120,17 +145,26 @@ class Keeper:
             return 1
 
     def _watch(self) -> None:
-        """Kill a session that has too many processes or holds too much memory."""
-        tasks, memory = usage(os.getpid(), self.helper)
-        if tasks > MAX_TASKS:
+        """Look at what the session uses. Kill it if it has too many processes or holds too much memory."""
+        if not self.session or self.reason:
+            return
+        self.used = self.meter.read()
+        if self.used.tasks > MAX_TASKS:
             self.reason = "started too many processes or threads"
-        elif memory > MAX_MEMORY:
+        elif self.used.memory > MAX_MEMORY:
             self.reason = "used too much memory"
         else:
             return
-        reason = self.reason
         self._end()
-        self.reason = reason
+
+
+def _wait_for_children(first: int | None) -> None:
+    """Wait for this child, or for all and those that were adopted."""
+    with contextlib.suppress(ChildProcessError):
+        if first:
+            os.waitpid(first, 0)
+        while not first:
+            os.wait()
 
 
 def main() -> None:

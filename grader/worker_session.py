@@ -1,17 +1,34 @@
 """A session: set itself up, run cells, answer calls. From `_serve` on everything here runs beside student code."""
 
 import contextlib
+import functools
 import os
-import re
 import socket
+import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from .codec import ProtocolError
+from reward_lab.checks.subject import Failure, LocalSubject, Reply
+
+from .codec import ProtocolError, encode
 from .protocol import Channel
+from .worker_cells import run_cell
 from .worker_limits import drop_privileges, limit, mount_fresh_folders
 
-MESSAGE_LETTERS = 4000
+
+@dataclass(frozen=True)
+class Setting:
+    """What a session is made of.
+
+    Fields: `sandboxed`, whether there are namespaces to furnish and privileges to drop; `folder`, where its
+    cells run; `keep_proc`, leave /proc as it is, which CUDA needs; `cpu_seconds`, what each process may compute.
+    """
+
+    sandboxed: bool
+    folder: str
+    keep_proc: bool
+    cpu_seconds: int
 
 
 @contextlib.contextmanager
@@ -25,43 +42,41 @@ def exit_after() -> Iterator[None]:
     os._exit(0)
 
 
-def serve_session(descriptor: int, shell: object, sandboxed: bool, keep_proc: bool, cpu_seconds: int) -> None:
+def serve_session(descriptor: int, shell: object, setting: Setting) -> None:
     """Be a session until the channel closes; never return.
 
     Args:
         descriptor: the session's end of the channel.
         shell: the student's shell.
-        sandboxed: whether there are namespaces to furnish and privileges to drop.
-        keep_proc: leave /proc as it is, which CUDA needs.
-        cpu_seconds: what each process may compute.
+        setting: see there.
     """
     with exit_after():
         channel = Channel(socket.socket(fileno=descriptor))
         os.closerange(3, descriptor)
         os.closerange(descriptor + 1, 1024)
-        limit(cpu_seconds, unlimited_addresses=keep_proc)
-        if sandboxed:
-            mount_fresh_folders(keep_proc)
+        limit(setting.cpu_seconds, unlimited_addresses=setting.keep_proc)
+        if setting.sandboxed:
+            mount_fresh_folders(setting.keep_proc)
             drop_privileges()
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):  # endless output goes nowhere, at no cost
             os.dup2(nowhere, stream)
-        if sandboxed:
-            os.makedirs("/tmp/work", exist_ok=True)
-            os.chdir("/tmp/work")
+        os.makedirs(setting.folder, exist_ok=True)
+        os.chdir(setting.folder)
+        sys.path.insert(0, "")  # as in a notebook: a file beside it can be imported
+        shell.builtin_trap.activate()  # as there: display() and get_ipython() are at hand, within functions too
         _serve(channel, shell)
 
 
 def _serve(channel: Channel, shell: object) -> None:
-    """Answer requests until the channel closes. Everything from here on runs beside student code."""
-    from reward_lab.checks.subject import Failure, LocalSubject, Reply
-
+    """Answer requests until the channel closes."""
     subject: LocalSubject | None = None
     while True:
         request, descriptors = channel.receive_with_descriptors()
         match request["op"]:
             case "run":
-                channel.send(_run_cell(shell, request["source"]))
+                told = (request["skip"], request["definitions_only"])
+                channel.send(run_cell(shell, request["source"], *told, functools.partial(_tell, channel)))
             case "fork":
                 if os.fork() == 0:
                     channel.close()
@@ -76,33 +91,27 @@ def _serve(channel: Channel, shell: object) -> None:
                         channel.send({"missing": True})
                         continue
                     subject = LocalSubject(shell.user_ns[name], device, seed)
-                try:
-                    reply = getattr(subject, method)(*request["arguments"])
-                except Exception as error:  # an answer broke the subject itself, for example its generators
-                    reply = Reply(failure=Failure(type(error).__name__, "while the answer was called", ""))
-                try:
-                    channel.send(reply)
-                except ProtocolError as error:
-                    channel.send(Reply(failure=Failure("TooLong", str(error), "")))
+                channel.send_frame(_frame(_reply(subject, method, request["arguments"])))
 
 
-def _run_cell(shell: object, source: str) -> dict:
-    """Run one cell. Returns what it raised, if anything, as the student would want to read it."""
-    from IPython.core.interactiveshell import InteractiveShell
-
-    # Looked up on IPython's class: the student's code may have replaced the instance's own methods.
-    result = InteractiveShell.run_cell(shell, source, store_history=False)
-    error = result.error_before_exec or result.error_in_exec
-    if error is None:
-        return {"error": None}
-    lines = traceback.format_exception(type(error), error, _students_part(error.__traceback__), limit=20)
-    text = re.sub(r"0x[0-9a-f]{6,}", "0x...", "".join(lines))
-    value = "".join(traceback.format_exception_only(type(error), error)).partition(": ")[2]
-    return {"error": [type(error).__name__, value[:MESSAGE_LETTERS], text[-MESSAGE_LETTERS:]]}
+def _tell(channel: Channel, *place: int) -> None:
+    channel.send({"at": place})
 
 
-def _students_part(trace):
-    """The traceback from the student's first line on."""
-    while trace is not None and "interactiveshell" in trace.tb_frame.f_code.co_filename:
-        trace = trace.tb_next
-    return trace
+def _reply(subject: LocalSubject, method: str, arguments: tuple) -> Reply:
+    try:
+        return getattr(subject, method)(*arguments)
+    except Exception as error:  # an answer broke the subject itself, for example its generators
+        return _failed(type(error).__name__, "while the answer was called")
+
+
+def _frame(reply: Reply) -> bytes:
+    """The reply as it is sent. What can't be sent costs the answer this call, and nothing else."""
+    try:
+        return encode(reply)
+    except ProtocolError as error:
+        return encode(_failed("TooLong", str(error)))
+
+
+def _failed(type_name: str, message: str) -> Reply:
+    return Reply(failure=Failure(type_name, message, ""))

@@ -13,6 +13,7 @@ MAX_NOTES = 20
 MAX_LETTERS = 500
 """Letters of a text of the student's side, as it stands in a verdict."""
 MAX_TRACE = 4000
+_UNREAD = ("SyntaxError", "IndentationError", "TabError")
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,14 @@ class Faults:
         """Why nothing has this name."""
         for fault in self:
             if name in fault.names:
-                return str(fault)
-        makers = [cell.id for cell in self._cells if cell.id == name or name in defined_names(cell.source)]
+                return str(fault) + self._because(fault)
+        makers = [cell.id for cell in self._cells if name in defined_names(cell.source)]
         for fault in self:
-            if fault.cell in makers:
-                return str(fault)
-        own = next(self._own(), None)
-        if not makers:
-            return "no cell defines it" + (f" ({own})" if own else "")
+            if fault.cell in (*makers, name):
+                return str(fault) + self._because(fault)
+        if not makers:  # a cell that can't be read may be the one that was to define it
+            unread = next((fault for fault in self if fault.kind in _UNREAD), None)
+            return "no cell defines it" + (f" ({unread})" if unread else "")
         return f"cell `{makers[-1]}` ran, and the name was deleted or never bound"
 
     def why_not_defined(self, message: str) -> str:
@@ -108,11 +109,11 @@ class Faults:
         rest = len(lines) - MAX_NOTES
         return lines[:MAX_NOTES] + ([f"... and {rest} more statements failed"] if rest > 0 else [])
 
-    def _own(self):
-        return (fault for fault in self if fault.kind == "SyntaxError")
+    def _because(self, fault: Fault) -> str:
+        return self.why_not_defined(fault.message) if fault.kind == "NameError" else ""
 
     def _explained(self, kind: str, message: str) -> str:
-        if kind != "SyntaxError":
+        if kind not in _UNREAD:
             return message
         saved = f"; the notebook was saved by Python {self._python}" if self._python else ""
         return f"{message} (the grader runs Python {platform.python_version()}{saved})"

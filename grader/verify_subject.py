@@ -42,10 +42,10 @@ class RemoteSubject:
         return self._request("create", *arguments)
 
     def length(self, handle: int) -> Reply:
-        return self._request("length", handle)
+        return self._request("length", handle, own=1)
 
     def items(self, handle: int, indices: Sequence[int]) -> Reply:
-        return self._request("items", handle, list(indices))
+        return self._request("items", handle, list(indices), own=2)
 
     def apply(self, handle: int, *arguments: object) -> Reply:
         return self._request("apply", handle, *arguments, own=1)
@@ -65,7 +65,11 @@ class RemoteSubject:
         if isinstance(reply, dict) and reply.keys() == {"missing"}:
             why = self._faults.why_missing(self._name)
             return _failed(f"nothing is called `{self._name}`: {why}", arguments)
-        if not isinstance(reply, Reply) or len(reply.arguments) not in (0, len(arguments) - own):
+        # What raised may have broken before there were arguments to tell of.
+        told = isinstance(reply, Reply) and (
+            len(reply.arguments) == len(arguments) - own or (reply.failure and not reply.arguments)
+        )
+        if not told:
             return _failed("no answer: the code sent something else", arguments)
         if reply.failure and reply.failure.type_name in ("NameError", "UnboundLocalError"):
             why = self._faults.why_not_defined(reply.failure.message)

@@ -19,15 +19,7 @@ MAX_STATEMENTS = 500
 """A cell of more is run in as many pieces, of several statements each."""
 MAX_ERRORS = 20
 MESSAGE_LETTERS = 4000
-REPLACEABLE = {
-    "run_cell",
-    "run_code",
-    "run_ast_nodes",
-    "run_cell_async",
-    "transform_cell",
-    "showtraceback",
-    "events",
-}
+REPLACEABLE = {"run_cell", "run_code", "run_ast_nodes", "run_cell_async", "transform_cell", "showtraceback"}
 """Parts of the shell that are no business of a lesson's."""
 
 _DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -95,13 +87,21 @@ def _statements(
         else:
             yield 1, [], lambda: _run_whole(shell, source)
             return
-    code = _transform_cell(shell, source)
+    code, nodes = _parsed(shell, source)
     name = shell.compile.cache(code, shell.execution_count)
-    nodes = ast.parse(code, name).body
     size = -(-len(nodes) // MAX_STATEMENTS) or 1
     for start in range(0, len(nodes), size):
         piece = nodes[start : start + size]
         yield piece[0].lineno, piece, lambda piece=piece: _run_nodes(shell, piece, name)
+
+
+def _parsed(shell: InteractiveShell, source: str) -> tuple[str, list[ast.stmt]]:
+    """The cell as Python, and its statements."""
+    try:
+        return source, ast.parse(source).body
+    except (SyntaxError, ValueError):  # magics, shell lines, question marks
+        code = _transform_cell(shell, source)
+        return code, ast.parse(code).body
 
 
 def _run_nodes(shell: InteractiveShell, nodes: list[ast.stmt], name: str) -> None:
@@ -174,7 +174,16 @@ def _line_of(error: BaseException, line: int) -> int:
     if isinstance(error, SyntaxError) and error.lineno:
         return error.lineno
     trace = _students_part(error.__traceback__)
-    return trace.tb_lineno if trace is not None else line
+    if trace is None:
+        return line
+    cell = trace.tb_frame.f_code.co_filename
+    while (
+        trace is not None
+    ):  # the innermost of its lines: in the body of a class, or in a function that it calls
+        if trace.tb_frame.f_code.co_filename == cell:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
 
 
 def _described(error: BaseException, line: int, names: list[str]) -> list:

@@ -1,11 +1,13 @@
 """Whatever comes from a worker costs its own submission only; what a killed run started ends with it."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -213,19 +215,27 @@ def test_unsafe_leaves_nothing_running_and_no_folder(pristine, right_answers, tm
 
 def test_a_busy_machine_costs_right_work_nothing(pristine, right_answers, tmp_path):
     """Eight workers and sixteen endless loops on the cores of this machine, and a limit that the clock would break."""
-    files = [tmp_path / f"{number}.ipynb" for number in range(10)]
-    slow = "import time\nstart = time.process_time()\nwhile time.process_time() < start + 0.8: pass\n"
-    for number, file in enumerate(files):
-        before = slow + ("from concurrent.futures import ThreadPoolExecutor\nlist(ThreadPoolExecutor(2).map(abs, [1]))"
-                         if number % 3 == 0 else "")  # fmt: skip
+    pool = "from concurrent.futures import ThreadPoolExecutor\nlist(ThreadPoolExecutor(2).map(abs, [1]))\n"
+    slow = "import time\nstart = time.process_time()\nwhile time.process_time() < start + 0.6: pass\n"
+    submissions = []
+    for number in range(8):
+        file = tmp_path / str(number) / f"{LESSON}.ipynb"
+        file.parent.mkdir()
+        before = slow + (pool if number % 3 == 0 else "")
         file.write_bytes(right_with(before=before)(pristine, right_answers))
-    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(16)]
-    try:
-        verdicts = list(grade_files(files, Settings("s", timeout=8, workers=8)))
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
-    assert [verdict.score for verdict in verdicts] == [10] * len(files), json.dumps(
-        [v.to_json() for v in verdicts]
-    )
+        submissions.append(take_in(file, {LESSON: pristine}, LESSON))
+    with contextlib.ExitStack() as opened:
+        workers = [opened.enter_context(Worker(Settings("s", timeout=6))) for _ in submissions]
+        for worker in workers:
+            worker.sandbox().wait_until_ready()  # to start them under the load would take minutes
+        for _ in range(16):
+            hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            opened.callback(hog.wait)
+            opened.callback(hog.kill)
+        threads = opened.enter_context(ThreadPoolExecutor(len(workers)))
+        start = time.monotonic()
+        outcomes = list(threads.map(Worker.grade, workers, submissions))
+        seconds = time.monotonic() - start
+    scores = [outcome.verdict.score for outcome in outcomes]
+    assert scores == [10] * len(workers), json.dumps([outcome.verdict.to_json() for outcome in outcomes])
+    assert seconds > 6 / 2, "the machine was not busy: nothing was tried"

@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
             type=_positive,
             default=60,
             metavar="SECONDS",
-            help="limit for one submission; default: %(default)s",
+            help="limit for what one submission computes; default: %(default)s",
         )
         command.add_argument(
             "--workers",

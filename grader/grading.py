@@ -23,7 +23,7 @@ import reward_lab
 from .build import make_course, released_notebook
 from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
 from .intake import Refused, Submission, take_in
-from .sandbox import SandboxError, end_with_parent, sandbox_problem
+from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
 from .settings import Settings
 from .verdict import Verdict
 from .verify import Worker
@@ -74,8 +74,12 @@ def grade_file(file: Path, expected: str | None) -> Graded:
         return None, Outcome(Verdict(file=str(file), lesson=expected, problem=str(refusal)))
     try:
         outcome = _worker.grade(submission)
-    except SandboxError:
-        outcome = _worker.grade(submission)  # once more, in a new sandbox
+    except WorkerLost:
+        try:
+            outcome = _worker.grade(submission)  # once more, in a new sandbox
+        except WorkerLost as error:
+            problem = f"The grader's worker broke twice on this file: {error}"
+            outcome = Outcome(Verdict(file=str(file), lesson=submission.lesson, problem=problem))
     outcome.verdict.file = str(file)
     return (submission if outcome.verdict.status == "graded" else None), outcome
 

@@ -55,6 +55,10 @@ class SandboxError(Exception):
     """No sandbox is to be had. The message gives the reason and the command that mends it."""
 
 
+class WorkerLost(SandboxError):
+    """A worker that had started is gone, or does not answer."""
+
+
 def sandbox_problem() -> str | None:
     """Why no sandbox can be made on this machine, or None."""
     if sys.platform != "linux" or shutil.which("bwrap") is None:
@@ -152,7 +156,7 @@ class Sandbox:
             self._control.send(request, descriptors)
             return self._control.receive(until(time.monotonic() + ANSWER_SECONDS))
         except (ProtocolError, TimeLimit) as error:
-            raise SandboxError(f"The worker is gone ({error}).") from None
+            raise WorkerLost(f"The worker is gone ({error}).") from None
 
     def close(self) -> None:
         """Kill everything in the sandbox."""

@@ -19,7 +19,8 @@ def preload() -> object:
     import reward_lab.lessons
 
     for lesson in pkgutil.iter_modules(reward_lab.lessons.__path__):
-        importlib.import_module(f"reward_lab.lessons.{lesson.name}.checks")
+        if lesson.ispkg:
+            importlib.import_module(f"reward_lab.lessons.{lesson.name}.checks")
 
     class StudentShell(InteractiveShell):
         """IPython's shell without the parts that need a terminal, a network or a history."""

@@ -1,5 +1,6 @@
 """Right work keeps its points whatever stands around it, and a lost point has a reason in the verdict."""
 
+import sys
 import time
 
 import pytest
@@ -176,6 +177,21 @@ def test_a_lost_answer_says_why(name, verdict_of):
             verdict.to_json()
         )
     assert "its cell failed, or is missing" not in verdict.to_json()
+
+
+def test_a_syntax_error_names_both_versions_of_python(verdict_of):
+    def saved_by_3_12(data):
+        data["metadata"]["language_info"] = {"name": "python", "version": "3.12.4"}
+
+    def make(pristine, answers):
+        source = answers["preference_accuracy"].replace("return", 'return f"{\'a\' + "b"}" or')
+        return notebook(pristine, answers, {"preference_accuracy": source}, edit=saved_by_3_12)
+
+    verdict = verdict_of(make)
+    if sys.version_info < (3, 12):
+        assert points(verdict) == {**HONEST, "check_preference_accuracy": 0}
+        assert "the grader runs Python 3.11" in verdict.checks[0].message
+        assert "saved by Python 3.12.4" in verdict.checks[0].message
 
 
 def test_a_replaced_part_of_the_shell_changes_nothing_and_is_noted(verdict_of):

@@ -18,7 +18,7 @@ from .grading import grade_class, grade_files, write_missing_feedback
 from .sandbox import SandboxError
 from .settings import Settings
 from .verdict import Verdict
-from .verify import UNSAFE
+from .verify_grading import UNSAFE
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
             type=_positive,
             default=60,
             metavar="SECONDS",
-            help="limit for one submission; default: %(default)s",
+            help="limit for what one submission computes; default: %(default)s",
         )
         command.add_argument(
             "--workers",

@@ -23,10 +23,11 @@ import reward_lab
 from .build import make_course, released_notebook
 from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
 from .intake import Refused, Submission, take_in
-from .sandbox import SandboxError, sandbox_problem
+from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
 from .settings import Settings
 from .verdict import Verdict
-from .verify import Outcome, Worker
+from .verify import Worker
+from .verify_grading import Outcome
 
 Graded = tuple[Submission | None, Outcome]
 
@@ -50,6 +51,7 @@ def require_sandbox(settings: Settings) -> None:
 
 def _start_worker(settings: Settings, lessons: dict[str, NotebookNode]) -> None:
     global _worker, _lessons
+    end_with_parent()
     _worker, _lessons = Worker(settings), lessons
     _worker.sandbox()  # it starts while this process goes on with its own imports
     import torch
@@ -72,10 +74,14 @@ def grade_file(file: Path, expected: str | None) -> Graded:
         return None, Outcome(Verdict(file=str(file), lesson=expected, problem=str(refusal)))
     try:
         outcome = _worker.grade(submission)
-    except SandboxError:
-        outcome = _worker.grade(submission)  # once more, in a new sandbox
+    except WorkerLost:
+        try:
+            outcome = _worker.grade(submission)  # once more, in a new sandbox
+        except WorkerLost as error:
+            problem = f"The grader's worker broke twice on this file: {error}"
+            outcome = Outcome(Verdict(file=str(file), lesson=submission.lesson, problem=problem))
     outcome.verdict.file = str(file)
-    return submission, outcome
+    return (submission if outcome.verdict.status == "graded" else None), outcome
 
 
 def grade_files(files: Iterable[Path], settings: Settings) -> Iterator[Verdict]:
@@ -147,7 +153,7 @@ def write_missing_feedback(course: Path, lesson: str, workers: int = 1) -> Itera
     ]
     if not late:
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent) as executor:
         futures = {executor.submit(write_feedback, course, student, lesson): student for student in late}
         for future in as_completed(futures):
             future.result()

@@ -49,6 +49,8 @@ class Submission:
     notebook: NotebookNode
     notes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    python: str | None = None
+    """The version of Python that saved the file, if it says so."""
 
 
 def take_in(path: Path, lessons: Mapping[str, NotebookNode], expected: str | None = None) -> Submission:
@@ -77,7 +79,20 @@ def take_in(path: Path, lessons: Mapping[str, NotebookNode], expected: str | Non
     lesson = expected or lesson
     if path.name != f"{lesson}.ipynb":
         notes.append(f"file name `{path.name}` taken for {lesson}.ipynb")
-    return _assemble(lesson, lessons[lesson], cells, notes)
+    submission = _assemble(lesson, lessons[lesson], cells, notes)
+    submission.python = _saved_by(path)
+    return submission
+
+
+def _saved_by(path: Path) -> str | None:
+    """The version of Python in a notebook's metadata."""
+    language = _read_json(path)
+    for name in ("metadata", "language_info"):
+        language = language.get(name)
+        if not isinstance(language, dict):
+            return None
+    version = language.get("version")
+    return version if isinstance(version, str) and re.fullmatch(r"[\d.]{1,12}", version) else None
 
 
 def read_cells(path: Path) -> tuple[list[SubmittedCell], list[str]]:

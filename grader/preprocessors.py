@@ -10,7 +10,7 @@ from traitlets import Bool, Enum, Float
 
 from .gradebook import autograded_notebook, marking_schemes, pristine_lessons
 from .grading import course_seed
-from .intake import Submission, take_in
+from .intake import Refused, Submission, take_in
 from .settings import Settings
 from .verify import Worker
 
@@ -52,6 +52,8 @@ class Verify(NbGraderPreprocessor):
             atexit.register(_workers[settings].close)
         submission = Submission(lesson, nb)
         outcome = _workers[settings].grade(submission)
+        if outcome.verdict.problem:
+            raise Refused(outcome.verdict.problem)
         for note in outcome.verdict.notes:
             self.log.warning("%s: %s", resources["nbgrader"]["student"], note)
         return autograded_notebook(submission, outcome, marking_schemes(course, lesson)), resources

@@ -1,48 +1,34 @@
-"""Messages between the verifier and a worker: length-capped frames of JSON and raw tensor bytes.
+"""A channel between the verifier and a worker: length-capped frames over a Unix socket."""
 
-A worker runs a student's code, so whatever it sends may be forged. Decoding therefore makes plain data
-only: numbers, strings, lists, tuples, dicts, tensors of allowed dtypes, and Opaque. Nothing is unpickled,
-no name that a peer chose is looked up, and every length is checked before memory is set aside.
-
-A frame is two unsigned 32-bit lengths, a JSON text, and the bytes of all tensors one after the other.
-In the JSON, a number, string, None or list stands for itself; everything else is {kind: content}. A list of
-like dicts goes column by column, and a column of like tensors as one: data sets send hundreds of both.
-"""
-
-import json
-import math
+import contextlib
+import select
 import socket
-import struct
 import time
-from builtins import all, dict, isinstance, len, list, str, tuple, type, zip  # noqa: UP029  (a student's code may replace them)
+from collections.abc import Callable
 
-import torch
+from .codec import LENGTHS, MAX_FRAME, ProtocolError, encode
+from .decoder import decode
 
-from reward_lab.checks.probes import Probe
-from reward_lab.checks.subject import Failure, Reply
-from reward_lab.checks.values import Opaque
-
-MAX_FRAME = 16 * 2**20
-"""Bytes of a whole frame, in either direction."""
-MAX_DIMENSIONS = 16
-MIN_STACKED = 16
-"""Bytes of a tensor that may travel in a stack. Smaller ones would let a short frame make millions of objects."""
-DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
-        torch.float16, torch.bfloat16, torch.float32, torch.float64,
-    )
-}  # fmt: skip
-_LENGTHS = struct.Struct("!II")
-
-
-class ProtocolError(Exception):
-    """The peer sent something that is no message, or closed the channel."""
+POLL_SECONDS = 0.25
+"""How often a waiting channel calls its watch."""
 
 
 class TimeLimit(Exception):
     """The peer did not answer in time."""
+
+
+Watch = Callable[[], None]
+"""Called now and then while a channel waits. It raises TimeLimit to give up."""
+
+
+def until(deadline: float) -> Watch:
+    """A watch that gives up when `time.monotonic()` passes the deadline."""
+
+    def look() -> None:
+        if time.monotonic() >= deadline:
+            raise TimeLimit
+
+    return look
 
 
 class Channel:
@@ -51,46 +37,65 @@ class Channel:
     def __init__(self, sock: socket.socket):
         self._socket = sock
 
-    def send(self, message: object, descriptors: tuple[int, ...] = (), deadline: float | None = None) -> None:
+    def send(self, message: object, descriptors: tuple[int, ...] = (), watch: Watch | None = None) -> None:
         """Send plain data (or Probes, or a Reply).
 
         Args:
             message: what to send.
             descriptors: open files that the peer gets with the message.
-            deadline: `time.monotonic()` at which to give up; None waits for ever.
+            watch: may give up waiting for a peer that does not read; None waits for ever.
 
         Raises:
             ProtocolError: the channel is closed, or the message too long.
-            TimeLimit: the deadline passed.
+            TimeLimit: from `watch`.
         """
-        frame = encode(message)
+        self.send_frame(encode(message), descriptors, watch)
+
+    def send_frame(self, frame: bytes, descriptors: tuple[int, ...] = (), watch: Watch | None = None) -> None:
+        """Send what `encode` made. Raises as `send` does."""
+        rest = memoryview(frame)
+        patience = _Patience(self._socket, watch)
         try:
-            self._wait_until(deadline)
             if descriptors:
-                sent = socket.send_fds(self._socket, [frame[:1]], list(descriptors))
-                frame = frame[sent:]
-            self._socket.sendall(frame)
-        except TimeoutError:
-            raise TimeLimit from None
+                patience.wait(to_write=True)
+                rest = rest[socket.send_fds(self._socket, [rest[:1]], list(descriptors)) :]
+            if watch is None:
+                self._socket.sendall(rest)
+                return
+            while rest:
+                patience.wait(to_write=True)
+                with contextlib.suppress(BlockingIOError):
+                    rest = rest[self._socket.send(rest, socket.MSG_DONTWAIT) :]
         except OSError as error:
             raise ProtocolError(f"the channel is closed ({error})") from None
 
-    def receive(self, deadline: float | None = None) -> object:
-        """The next message. Raises as `send` does, and ProtocolError for a malformed one."""
-        header, body = _LENGTHS.unpack(self._read(_LENGTHS.size, deadline))
+    def receive(self, watch: Watch | None = None) -> object:
+        """The next message from a worker. Raises as `send` does, and ProtocolError for a malformed one."""
+        patience = _Patience(self._socket, watch)
+        header, body = LENGTHS.unpack(self._read(LENGTHS.size, patience))
         if header + body > MAX_FRAME:
-            raise ProtocolError(f"a message of {header + body} bytes, more than {MAX_FRAME}")
-        text = self._read(header, deadline)
-        return decode(text, self._read(body, deadline))
+            raise ProtocolError("a message that is too long")
+        text = self._read(header, patience)
+        return decode(text, self._read(body, patience))
 
     def receive_with_descriptors(self, maximum: int = 1) -> tuple[object, list[int]]:
-        """The next message and the open files that came with it (the worker's side; waits for ever)."""
+        """The next message from the verifier and the open files that came with it. Waits for ever."""
         first, descriptors, _, _ = socket.recv_fds(self._socket, 1, maximum)
         if not first:
             raise ProtocolError("the channel is closed")
-        header, body = _LENGTHS.unpack(first + self._read(_LENGTHS.size - 1, None))
-        text = self._read(header, None)
-        return decode(text, self._read(body, None)), descriptors
+        patience = _Patience(self._socket, None)
+        header, body = LENGTHS.unpack(first + self._read(LENGTHS.size - 1, patience))
+        text = self._read(header, patience)
+        return decode(text, self._read(body, patience), from_worker=False), descriptors
+
+    def is_closed(self) -> bool:
+        """Whether the peer has closed its end, and nothing that it sent before is left to read."""
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def close(self) -> None:
         self._socket.close()
@@ -98,26 +103,13 @@ class Channel:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def _wait_until(self, deadline: float | None) -> None:
-        if deadline is None:
-            self._socket.settimeout(None)
-        else:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeLimit
-            self._socket.settimeout(left)
-
-    def _read(self, count: int, deadline: float | None) -> bytearray:
+    def _read(self, count: int, patience: "_Patience") -> bytearray:
         data = bytearray(count)
         view, done = memoryview(data), 0
         while done < count:
-            self._wait_until(
-                deadline
-            )  # again for every piece: a peer that sends a byte now and then is slow too
+            patience.wait()
             try:
                 got = self._socket.recv_into(view[done:])
-            except TimeoutError:
-                raise TimeLimit from None
             except OSError as error:
                 raise ProtocolError(f"the channel is closed ({error})") from None
             if not got:
@@ -126,179 +118,25 @@ class Channel:
         return data
 
 
-def encode(message: object) -> bytes:
-    """A whole frame.
+class _Patience:
+    """Waits for one message. Calls its watch every POLL_SECONDS, though bytes drip in meanwhile."""
 
-    Raises:
-        ProtocolError: too long, or not plain data.
-    """
-    tensors: list[bytes] = []
-    try:
-        text = json.dumps(_to_json(message, tensors), separators=(",", ":")).encode("ascii")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ProtocolError(f"not plain data: {error}") from None
-    body = b"".join(tensors)
-    if len(text) + len(body) > MAX_FRAME:
-        raise ProtocolError(f"a message of {len(text) + len(body)} bytes, more than {MAX_FRAME}")
-    return _LENGTHS.pack(len(text), len(body)) + text + body
+    def __init__(self, sock: socket.socket, watch: Watch | None):
+        self._socket, self._watch = sock, watch
+        self._next_look = time.monotonic() + POLL_SECONDS
 
-
-def decode(text: bytes | bytearray, body: bytearray) -> object:
-    """The message in a frame.
-
-    Raises:
-        ProtocolError: it is malformed.
-    """
-    try:
-        message, end = _from_json(json.loads(text), body, 0)
-    except ProtocolError:
-        raise
-    # Whatever a forged frame makes these lines stumble over, it is a malformed message and nothing else.
-    except Exception as error:
-        raise ProtocolError(f"a malformed message ({type(error).__name__})") from None
-    if end != len(body):
-        raise ProtocolError("a malformed message (bytes left over)")
-    return message
-
-
-def _to_json(value: object, tensors: list[bytes]) -> object:
-    kind = type(value)
-    if value is None or kind in (bool, int, float, str):
-        return value
-    if kind is list:
-        if _are_like_tensors(value):
-            return {"stack": _to_json(torch.stack(value), tensors)["tensor"]}
-        if _are_like_dicts(value):
-            return {"rows": [[key, _to_json([row[key] for row in value], tensors)] for key in value[0]]}
-        return [_to_json(item, tensors) for item in value]
-    if kind is tuple:
-        return {"tuple": [_to_json(item, tensors) for item in value]}
-    if kind is dict:
-        return {"dict": [[key, _to_json(item, tensors)] for key, item in value.items()]}
-    if isinstance(value, torch.Tensor):
-        dtype = str(value.dtype).removeprefix("torch.")
-        if dtype not in DTYPES or value.is_meta:
-            return {"opaque": f"Tensor of dtype {dtype}" + (" on the meta device" if value.is_meta else "")}
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        if flat.numel():
-            raw = flat.view(torch.uint8).numpy().tobytes()
-            tensors.append(raw.ljust(_padded(len(raw)), b"\0"))
-        return {"tensor": [dtype, list(value.shape), value.requires_grad]}
-    if isinstance(value, Opaque):
-        return {"opaque": value.type_name}
-    if isinstance(value, Probe):
-        return {"probe": [value.recipe, _to_json(value.data, tensors)]}
-    if isinstance(value, Failure):
-        return {"failure": [value.type_name, value.message, value.where]}
-    if isinstance(value, Reply):
-        fields = (value.value, value.failure, value.arguments, value.printed)
-        return {"reply": [_to_json(field, tensors) for field in fields]}
-    raise TypeError(f"{kind.__name__} can't be sent")
-
-
-def _are_like_tensors(values: list) -> bool:
-    if len(values) < 2 or type(values[0]) is not torch.Tensor:
-        return False
-    first = values[0]
-    if str(first.dtype).removeprefix("torch.") not in DTYPES or first.is_meta:
-        return False
-    alike = all(
-        type(v) is torch.Tensor and v.dtype == first.dtype and v.shape == first.shape and not v.requires_grad
-        for v in values
-    )
-    return alike and first.nbytes >= MIN_STACKED and first.dim() < MAX_DIMENSIONS
-
-
-def _are_like_dicts(values: list) -> bool:
-    return len(values) > 1 and all(type(v) is dict and v and v.keys() == values[0].keys() for v in values)
-
-
-def _from_json(value: object, body: bytearray, start: int) -> tuple[object, int]:
-    """The value, and where in the body its tensors end."""
-    if value is None or type(value) in (bool, int, float):
-        return value, start
-    if type(value) is str:
-        return _text(value), start
-    if type(value) is list:
-        return _items(value, body, start)
-    ((kind, content),) = value.items()
-    if kind == "tensor":
-        return _tensor(content, body, start)
-    if kind == "stack":
-        stacked, start = _tensor(content, body, start)
-        if stacked.nbytes < MIN_STACKED * len(stacked):
-            raise ProtocolError("a malformed message (a stack of small tensors)")
-        return list(stacked.unbind()), start
-    if kind == "rows":
-        columns, start = _items([column for _, column in content], body, start)
-        names = _keys(content)
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)], start
-    if kind == "tuple":
-        items, start = _items(content, body, start)
-        return tuple(items), start
-    if kind == "dict":
-        items, start = _items([item for _, item in content], body, start)
-        return dict(zip(_keys(content), items, strict=True)), start
-    if kind == "opaque":
-        return Opaque(_text(content)[:200]), start
-    if kind == "probe":
-        data, start = _from_json(content[1], body, start)
-        return Probe(_text(content[0]), data), start
-    if kind == "failure":
-        return Failure(*(_text(part)[:1000] for part in content)), start
-    if kind == "reply":
-        (result, failure, arguments, printed), start = _items(content, body, start)
-        if not (isinstance(failure, Failure | None) and type(arguments) is tuple and type(printed) is str):
-            raise ProtocolError("a malformed message (a reply of the wrong form)")
-        return Reply(result, failure, arguments, printed), start
-    raise ProtocolError("a malformed message (unknown kind)")
-
-
-def _keys(pairs: list) -> list:
-    keys = [_text(key) if type(key) is str else key for key, _ in pairs]
-    if not all(type(key) in (str, int) for key in keys):
-        raise ProtocolError("a malformed message (a key is neither text nor a whole number)")
-    return keys
-
-
-def _items(values: list, body: bytearray, start: int) -> tuple[list, int]:
-    items = []
-    for value in values:
-        item, start = _from_json(value, body, start)
-        items.append(item)
-    return items, start
-
-
-def _tensor(content: list, body: bytearray, start: int) -> tuple[torch.Tensor, int]:
-    name, shape, requires_grad = content
-    dtype = DTYPES[name]
-    if len(shape) > MAX_DIMENSIONS or not all(type(size) is int and size >= 0 for size in shape):
-        raise ProtocolError("a malformed message (the shape of a tensor)")
-    count = math.prod(shape)
-    end = start + _padded(count * dtype.itemsize)
-    if end > len(body):
-        raise ProtocolError("a malformed message (a tensor with too few bytes)")
-    if count == 0:
-        tensor = torch.empty(shape, dtype=dtype)
-    elif dtype is torch.bool:
-        # A bool of any other byte than 0 and 1 is undefined behaviour inside torch.
-        tensor = torch.frombuffer(body, dtype=torch.uint8, count=count, offset=start).reshape(shape) != 0
-    else:
-        tensor = torch.frombuffer(body, dtype=dtype, count=count, offset=start).reshape(shape)
-    if requires_grad is True and dtype.is_floating_point:
-        tensor.requires_grad_(True)
-    return tensor, end
-
-
-def _padded(size: int) -> int:
-    """Tensors start at multiples of 8 bytes, where every dtype is aligned."""
-    return -(-size // 8) * 8
-
-
-def _text(text: str) -> str:
-    """Text that can be written to any file and shown in any terminal."""
-    if type(text) is not str:
-        raise ProtocolError("a malformed message (text expected)")
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text)
+    def wait(self, to_write: bool = False) -> None:
+        """Return when the socket can be read or written."""
+        if self._watch is None:
+            return
+        while True:
+            left = self._next_look - time.monotonic()
+            if left <= 0:
+                self._watch()
+                self._next_look = time.monotonic() + POLL_SECONDS
+                left = POLL_SECONDS
+            # poll and not select: a class with many workers has descriptors above 1024
+            waiting = select.poll()
+            waiting.register(self._socket, select.POLLOUT if to_write else select.POLLIN)
+            if waiting.poll(1000 * left):
+                return

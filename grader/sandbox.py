@@ -5,27 +5,36 @@ the reward_lab package, all read-only; an environment with nothing of this one i
 """
 
 import contextlib
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
 
 import reward_lab
 
-from .protocol import Channel, ProtocolError, TimeLimit
+from .codec import ProtocolError
+from .protocol import Channel, TimeLimit, until
 
-START_SECONDS = 120
-ANSWER_SECONDS = 30
-"""How long the keeper, which runs no student code, may take for an answer."""
+START_SECONDS = 600
+ANSWER_SECONDS = 300
+"""How long the keeper, which runs no student code, may take for an answer on a machine that is busy."""
 INSIDE = "/lab"
-WORKER_FILES = ("__init__.py", "protocol.py", "worker.py")
+WORKER_FILES = (
+    "__init__.py", "codec.py", "decoder.py", "protocol.py",
+    "worker.py", "worker_cells.py", "worker_limits.py", "worker_session.py", "worker_shell.py", "worker_stand_ins.py",
+    "worker_usage.py",
+)  # fmt: skip
+"""All of the grader that there is inside."""
 INSTALL = "Install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora)."
 NO_NAMESPACES = (
     "bubblewrap can't make a sandbox here. On Ubuntu 24.04 and later, AppArmor keeps programs from making user "
@@ -36,8 +45,18 @@ NO_NAMESPACES = (
 LAST_RESORT = "To grade without any protection from what the submissions do: --unsafe."
 
 
+def end_with_parent() -> None:
+    """End this process, and the sandbox that it starts, when the one that started it ends in whatever way."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+
+
 class SandboxError(Exception):
     """No sandbox is to be had. The message gives the reason and the command that mends it."""
+
+
+class WorkerLost(SandboxError):
+    """A worker that had started is gone, or does not answer."""
 
 
 def sandbox_problem() -> str | None:
@@ -52,6 +71,20 @@ def sandbox_problem() -> str | None:
     if probe.returncode == 0:
         return None
     return f"{NO_NAMESPACES} It said: {probe.stderr.strip()[-300:] or 'no new namespaces'}. {LAST_RESORT}"
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a session has used so far.
+
+    Fields: `cpu`, seconds that all its processes computed; `awake`, whether one of them computes now, or
+    waits for its turn to; `ended`, why the keeper ended it, or None; `threads`, those of its first process.
+    """
+
+    cpu: float
+    awake: bool
+    ended: str | None
+    threads: int = 1
 
 
 class Sandbox:
@@ -91,7 +124,7 @@ class Sandbox:
         if self._is_ready:
             return
         try:
-            self._control.receive(time.monotonic() + START_SECONDS)
+            self._control.receive(until(time.monotonic() + START_SECONDS))
             self._is_ready = True
         except (ProtocolError, TimeLimit):
             self.close()
@@ -108,24 +141,22 @@ class Sandbox:
             self._ask(request, (theirs.fileno(),))
         return Channel(ours)
 
-    def end_session(self) -> str | None:
-        """Kill the session. Returns why the keeper had ended it before, or None."""
-        return self._ask({"op": "end"})["reason"]
+    def end_session(self) -> Use:
+        """Kill the session."""
+        answer = self._ask({"op": "end"})
+        return Use(answer["cpu"], awake=False, ended=answer["reason"])
 
-    def session_is_over(self) -> bool:
-        """Whether the keeper ended the session for what its processes hold together; it looks at once."""
-        return self._ask({"op": "watch"})["ended"]
-
-    def session_threads(self) -> int:
-        """How many threads the session's first process has."""
-        return self._ask({"op": "threads"})["threads"]
+    def look(self) -> Use:
+        """What the session uses. A session that holds too much ends with this."""
+        answer = self._ask({"op": "watch"})
+        return Use(answer["cpu"], answer["awake"], answer["ended"], answer["threads"])
 
     def _ask(self, request: dict, descriptors: tuple[int, ...] = ()) -> dict:
         try:
             self._control.send(request, descriptors)
-            return self._control.receive(time.monotonic() + ANSWER_SECONDS)
+            return self._control.receive(until(time.monotonic() + ANSWER_SECONDS))
         except (ProtocolError, TimeLimit) as error:
-            raise SandboxError(f"The worker is gone ({error}).") from None
+            raise WorkerLost(f"The worker is gone ({error}).") from None
 
     def close(self) -> None:
         """Kill everything in the sandbox."""

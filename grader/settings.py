@@ -12,7 +12,8 @@ class Settings:
     device: str = "cpu"
     """`cpu` or `cuda`."""
     timeout: float = 60
-    """Seconds that one submission may take, its cells and all its checks together."""
+    """Seconds that one submission may compute, or sleep, its cells and all its checks together. What other
+    programs take of the machine meanwhile does not count. What has to run again, after a crash, may take as long again."""
     workers: int = 1
     """Submissions graded at the same time."""
     unsafe: bool = False
@@ -20,5 +21,5 @@ class Settings:
 
     @property
     def answer_timeout(self) -> float:
-        """Seconds that one cell, or one call of an answer, may take."""
+        """Seconds that one statement of a cell, or one call of an answer, may take."""
         return self.timeout / 6

@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 import torch._dynamo  # noqa: F401  (the first optimizer step would import it)
 
-from grader import verify
 from grader.gradebook import CourseGradebook, pristine_lessons
 from grader.intake import take_in
 from grader.sandbox import Sandbox
 from grader.settings import Settings
-from grader.verify import Worker, exercise_of
+from grader.verify import Worker
+from grader.verify_grading import exercise_of
+from grader.verify_sessions import Sessions
 from reward_lab.checks.subject import LocalSubject
 
 SECRET = "bench"
@@ -50,11 +51,6 @@ class Stopwatch:
             setattr(owner, method, original)
 
 
-def _kind(_grading, _channel, request, *_rest) -> str:
-    named = {"run": "running its cells", "fork": "forking a copy for each check"}
-    return named.get(request["op"], "calling its answers, and the way there and back")
-
-
 def breakdown(course: Path, lesson: str) -> None:
     """Grade the course's submissions one after the other on one core, and print the parts in milliseconds.
 
@@ -83,7 +79,9 @@ def _breakdown(course: Path, lesson: str) -> None:
         gc.freeze()
         watch.watch(Sandbox, "open_session", lambda *_: "starting a session")
         watch.watch(Sandbox, "end_session", lambda *_: "ending it")
-        watch.watch(verify._Grading, "_ask", _kind)
+        watch.watch(Sessions, "_run_cell", lambda *_: "running its cells")
+        watch.watch(Sessions, "_fork_copy", lambda *_: "forking a copy for each check")
+        watch.watch(Sessions, "_asked", lambda *_: "calling its answers, and the way there and back")
         watch.watch(Worker, "grade", lambda *_: "grade")
         watch.watch(CourseGradebook, "write", lambda *_: "writing gradebook and autograded notebook")
         for number, file in enumerate(files):

@@ -20,6 +20,8 @@ import torch
 from .probes import RECIPES, Probe
 from .values import plain
 
+PRINTED_LETTERS = 20_000
+"""What is kept of the text that one call prints."""
 _STAND_IN = np.random.MT19937()
 """Draws NumPy's random numbers while an answer is called."""
 # In a notebook a cell has a made-up file name. Installed code lies under one of these.
@@ -244,6 +246,16 @@ def _seeded(seed: int, device: str) -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda_states)
 
 
+class _Capped(io.StringIO):
+    """Keeps the first PRINTED_LETTERS that are written to it."""
+
+    def write(self, text: str) -> int:
+        left = PRINTED_LETTERS - self.tell()
+        if left > 0:
+            super().write(text[:left])
+        return len(text)
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[io.StringIO]:
     """Catch what is printed, and keep warnings and logs away.
@@ -251,7 +263,7 @@ def _quiet() -> Iterator[io.StringIO]:
     nbgrader gives no credit to a check that writes to stderr, whoever wrote it, so a right answer that
     warns would lose its points.
     """
-    printed = io.StringIO()
+    printed = _Capped()
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     sys.stderr.flush()
@@ -260,7 +272,7 @@ def _quiet() -> Iterator[io.StringIO]:
     try:
         with (
             contextlib.redirect_stdout(printed),
-            contextlib.redirect_stderr(io.StringIO()),
+            contextlib.redirect_stderr(_Capped()),
             warnings.catch_warnings(action="ignore"),
         ):
             yield printed

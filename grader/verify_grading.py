@@ -1,0 +1,139 @@
+"""Grade one submission, within its time. Runs no student code."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from nbformat import NotebookNode
+
+from reward_lab.checks.exercise import Exercise, SubjectMaker
+from reward_lab.checks.report import Report
+
+from .intake import Submission, defined_names, is_answer
+from .sandbox import Sandbox
+from .settings import Settings
+from .verdict import CheckVerdict, Verdict
+from .verify_faults import cut
+from .verify_sessions import Sessions
+from .verify_shortcuts import calls_the_packages_own
+from .verify_subject import RemoteSubject
+
+T = TypeVar("T")
+MAX_MESSAGE = 2000
+MAX_PRINTED = 4000
+MAX_NOTES = 100
+UNSAFE = "graded without a sandbox (--unsafe): submissions could read and change anything that this user can"
+
+
+@dataclass
+class Outcome:
+    """What grading one submission came to.
+
+    Fields: `verdict`; `reports`, the report of each check by the id of its cell; `errors`, what a cell
+    raised, as (type, message, traceback), by the id of the cell.
+    """
+
+    verdict: Verdict
+    reports: dict[str, Report] = field(default_factory=dict)
+    errors: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+
+
+def exercise_of(check: NotebookNode, lesson: str) -> Exercise:
+    """The exercise that a check cell of a lesson asks for: check.NAME in reward_lab.lessons.lessonNN."""
+    module = importlib.import_module(f"reward_lab.lessons.lesson{lesson[:2]}.checks")
+    return getattr(module, check.id.removeprefix("check_"))
+
+
+class Grading:
+    """Grading of one submission, within its time."""
+
+    def __init__(self, sandbox: Sandbox, submission: Submission, settings: Settings):
+        self.submission, self.settings = submission, settings
+        self.sessions = Sessions(sandbox, submission, settings)
+        self.checks = self.sessions.checks
+        self.exercises = {cell.id: exercise_of(cell, submission.lesson) for cell in self.checks}
+
+    def outcome(self) -> Outcome:
+        shortcuts = {cell.id: note for cell in self.checks if (note := self._shortcut(cell))}
+        self.sessions.clock.share(2)  # one half for the cells, one for the checks
+        self.sessions.run_all_cells()
+        results = self._of_each_check(
+            lambda check: self.exercises[check.id].run(self._subjects(check), self.settings.seed)
+        )
+        reports = self._of_each_check(
+            lambda check: self.exercises[check.id].explained(results[check.id], self._subjects(check))
+        )
+        own = [UNSAFE] if self.settings.unsafe else []
+        reports = {name: _capped(report) for name, report in reports.items()}
+        lost = any(report.score < report.max_score for report in reports.values())
+        notes = [*self.submission.notes, *own, *self.sessions.notes]
+        notes += self.sessions.faults.notes() if lost else []
+        verdict = Verdict(file="", lesson=self.submission.lesson, status="graded", notes=notes)
+        for check in self.checks:
+            report, points = reports[check.id], float(check.metadata.nbgrader.points)
+            message, score = str(report), report.score
+            if check.id in shortcuts:
+                score, message = 0.0, f"{shortcuts[check.id]}\n{message}"
+                notes.append(f"`{check.id}`: {shortcuts[check.id]}")
+            verdict.checks.append(CheckVerdict(check.id, score, points, message))
+        verdict.notes = _first_of(notes)
+        verdict.score = sum(check.score for check in verdict.checks)
+        verdict.max_score = sum(check.max_score for check in verdict.checks)
+        verdict.manual_max = float(
+            sum(
+                cell.metadata.nbgrader.points
+                for cell in self.submission.notebook.cells
+                if is_answer(cell) and cell.metadata.nbgrader.get("grade")
+            )
+        )
+        return Outcome(verdict, reports, self.sessions.faults.errors())
+
+    def _of_each_check(self, ask: Callable[[NotebookNode], T]) -> dict[str, T]:
+        """What `ask` gives for each check, in a session of their own and each within its share of the time."""
+        answers = {}
+        for number, check in enumerate(self.checks):
+            self.sessions.clock.share(len(self.checks) - number)
+            answers[check.id] = ask(check)
+            self.sessions.leave(check)
+        self.sessions.end_session()
+        return answers
+
+    def _subjects(self, check: NotebookNode) -> SubjectMaker:
+        """Makes the Subjects of one check, all of them served by the same process."""
+        name, device = self.exercises[check.id].name, self.settings.device
+        faults = self.sessions.faults
+
+        def ask(request: dict, earlier: list[dict]) -> object:
+            return self.sessions.ask_about(check, request, earlier)
+
+        return lambda seed: RemoteSubject(ask, faults, name, device, seed)
+
+    def _shortcut(self, check: NotebookNode) -> str | None:
+        """Whether the answer calls the package's own version of what it was to write. A nudge, no defence."""
+        name = self.exercises[check.id].name
+        if any(
+            calls_the_packages_own(cell.source, name)
+            for cell in self.sessions.steps
+            if cell.id == name or name in defined_names(cell.source)
+        ):
+            return f"the answer uses the package's own {name}; write it yourself."
+        return None
+
+
+def _capped(report: Report) -> Report:
+    """The report with no text longer than a page can take; some of it is the student's."""
+    return replace(
+        report,
+        results=tuple(
+            replace(
+                result, message=cut(result.message, MAX_MESSAGE), printed=cut(result.printed, MAX_PRINTED)
+            )
+            for result in report.results
+        ),
+    )
+
+
+def _first_of(notes: list[str]) -> list[str]:
+    rest = len(notes) - MAX_NOTES
+    return [cut(note) for note in notes[:MAX_NOTES]] + ([f"... and {rest} more notes"] if rest > 0 else [])

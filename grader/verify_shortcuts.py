@@ -1,0 +1,19 @@
+"""Whether an answer refers to the package's own version of what it was to write: a nudge, no defence."""
+
+import ast
+
+from .intake import parse_cell
+
+
+def calls_the_packages_own(source: str, name: str) -> bool:
+    """Whether code refers to `name` as something that is imported, or an attribute of something imported."""
+    tree = parse_cell(source)
+    if tree is None:
+        return False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "reward_lab":
+            if any(alias.name == name for alias in node.names):
+                return True
+        elif isinstance(node, ast.Attribute) and node.attr == name:
+            return not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+    return False

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from nbgrader.plugins import ExtractorPlugin
 
-from .intake import MAX_BYTES
+from .intake_file import MAX_BYTES
 
 MAX_FILES = 10_000
 """Notebooks taken out of one zip file."""

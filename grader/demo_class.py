@@ -11,7 +11,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from .build import lesson_sources, read_source
-from .intake import is_answer
+from .cells import is_answer
 
 Answers = Mapping[str, str]
 

@@ -22,7 +22,8 @@ import reward_lab
 
 from .build import make_course, released_notebook
 from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
-from .intake import Refused, Submission, take_in
+from .intake import Submission, take_in
+from .intake_file import Refused
 from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
 from .settings import Settings
 from .verdict import Verdict

@@ -5,10 +5,6 @@ checks, questions, tags and metadata come from the lesson. What Colab, Jupyter o
 the file on its way is put right, with a note.
 """
 
-import ast
-import functools
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,24 +13,11 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-MAX_BYTES = 50 * 2**20
-CELL_TYPES = ("code", "markdown", "raw")
+from .cells import defined_names, is_answer, is_check
+from .intake_file import Refused, SubmittedCell, read_file
+
 SKIP_TAG = "skip-execution"
 """nbclient does not run a cell with this tag. Intake alone decides which cells carry it."""
-
-
-class Refused(Exception):
-    """The file can't be graded. The message tells the student what is wrong and what to do."""
-
-
-@dataclass
-class SubmittedCell:
-    """What a submission says about one cell: its type, its source and the names it goes by."""
-
-    cell_type: str
-    source: str
-    grade_id: str | None
-    cell_id: str | None
 
 
 @dataclass
@@ -64,7 +47,8 @@ def take_in(path: Path, lessons: Mapping[str, NotebookNode], expected: str | Non
     Raises:
         Refused: no way to grade it, with the reason.
     """
-    cells, notes = read_cells(path)
+    file = read_file(path)
+    cells, notes = file.cells, file.notes
     fit = {name: _fit(pristine, cells) for name, pristine in lessons.items()}
     lesson = max(fit, key=fit.get)
     if fit[lesson] == 0:
@@ -80,108 +64,8 @@ def take_in(path: Path, lessons: Mapping[str, NotebookNode], expected: str | Non
     if path.name != f"{lesson}.ipynb":
         notes.append(f"file name `{path.name}` taken for {lesson}.ipynb")
     submission = _assemble(lesson, lessons[lesson], cells, notes)
-    submission.python = _saved_by(path)
+    submission.python = file.python
     return submission
-
-
-def _saved_by(path: Path) -> str | None:
-    """The version of Python in a notebook's metadata."""
-    language = _read_json(path)
-    for name in ("metadata", "language_info"):
-        language = language.get(name)
-        if not isinstance(language, dict):
-            return None
-    version = language.get("version")
-    return version if isinstance(version, str) and re.fullmatch(r"[\d.]{1,12}", version) else None
-
-
-def read_cells(path: Path) -> tuple[list[SubmittedCell], list[str]]:
-    """The cells of a notebook file of any nbformat from 2 to 4, and notes on what was put right.
-
-    Raises:
-        Refused: the file is no such notebook.
-    """
-    data = _read_json(path)
-    version = data.get("nbformat")
-    notes = []
-    if isinstance(version, int) and version > 4:
-        raise Refused(
-            f"The notebook format {version} is newer than 4, the newest known here. Save it with JupyterLab 4."
-        )
-    if "worksheets" in data or (isinstance(version, int) and version < 4):
-        try:
-            data = nbformat.convert(nbformat.from_dict(data), 4)
-        except Exception:
-            raise Refused(
-                "The notebook is in an old format that can't be converted. Open and save it in Jupyter."
-            ) from None
-        notes.append(f"notebook format {version} converted to 4")
-    raw_cells = data.get("cells")
-    if not isinstance(raw_cells, list):
-        raise Refused(
-            "The file is JSON, but no notebook: it has no list of cells. Download it again as .ipynb."
-        )
-    cells = []
-    for number, raw in enumerate(raw_cells, 1):
-        cell = _read_cell(raw)
-        if cell:
-            cells.append(cell)
-        else:
-            notes.append(f"cell {number} is damaged and was left out")
-    return cells, notes
-
-
-def _read_json(path: Path) -> dict:
-    if not path.is_file():
-        raise Refused("There is no such file.")
-    size = path.stat().st_size
-    if size == 0:
-        raise Refused("The file is empty. Download the notebook again, and hand that in.")
-    if size > MAX_BYTES:
-        raise Refused(
-            f"The file has {size / 2**20:.0f} MB, more than {MAX_BYTES // 2**20}. Clear all outputs, save, hand in again."
-        )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise Refused(f"The file can't be read: {error.strerror}.") from None
-    if b"\0" in content:
-        raise Refused(
-            "The file holds NUL bytes, so it is damaged or no text file. Download the notebook again."
-        )
-    try:
-        data = json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise Refused("The file is not UTF-8 text. Download the notebook again as .ipynb.") from None
-    except RecursionError:
-        raise Refused("The file is nested too deeply to be a notebook.") from None
-    except ValueError as error:
-        conflict = " It holds unresolved git conflicts." if b"<<<<<<<" in content else ""
-        place = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise Refused(
-            f"The file is not valid JSON{place}.{conflict} Download the notebook again as .ipynb."
-        ) from None
-    if not isinstance(data, dict):
-        raise Refused("The file is JSON, but no notebook. Download the notebook again as .ipynb.")
-    return data
-
-
-def _read_cell(raw: object) -> SubmittedCell | None:
-    if not isinstance(raw, dict) or raw.get("cell_type") not in CELL_TYPES:
-        return None
-    source = raw.get("source", "")
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
-    if not isinstance(source, str):
-        return None
-    # A lone half of a surrogate pair is legal in JSON and can't be written to a UTF-8 file.
-    source = source.encode("utf-8", "replace").decode("utf-8")
-    metadata = raw.get("metadata") if isinstance(raw.get("metadata"), dict) else {}
-    nbgrader = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
-    names = (nbgrader.get("grade_id"), raw.get("id") or metadata.get("id"))
-    return SubmittedCell(
-        raw["cell_type"], source, *(name if isinstance(name, str) else None for name in names)
-    )
 
 
 def _fit(pristine: NotebookNode, cells: list[SubmittedCell]) -> int:
@@ -190,17 +74,6 @@ def _fit(pristine: NotebookNode, cells: list[SubmittedCell]) -> int:
         cell.metadata.get("nbgrader", {}).get("grade_id") is not None
         for cell in _match(pristine, cells).values()
     )
-
-
-def is_answer(cell: Mapping) -> bool:
-    """Whether the student writes in this cell of the lesson."""
-    return bool(cell["metadata"].get("nbgrader", {}).get("solution"))
-
-
-def is_check(cell: Mapping) -> bool:
-    """Whether this cell of the lesson checks an answer by itself."""
-    nbgrader = cell["metadata"].get("nbgrader", {})
-    return bool(nbgrader.get("grade")) and not nbgrader.get("solution")
 
 
 def _match(pristine: NotebookNode, cells: list[SubmittedCell]) -> dict[int, NotebookNode]:
@@ -249,24 +122,6 @@ def _find_written_answer(
     if after and after < len(cells) and after not in matched and cells[after].cell_type == "markdown":
         return after
     return None
-
-
-@functools.lru_cache(maxsize=1024)
-def parse_cell(source: str) -> ast.Module | None:
-    """The syntax tree of a cell, or None if it has none."""
-    try:
-        # Magics and shell lines are no Python. They stand on lines of their own, so blank those.
-        return ast.parse(re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def defined_names(source: str) -> set[str]:
-    """Functions and classes that a cell defines at its top level; none if it does not parse."""
-    tree = parse_cell(source)
-    if tree is None:
-        return set()
-    return {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
 
 
 def _assemble(

@@ -10,7 +10,8 @@ from traitlets import Bool, Enum, Float
 
 from .gradebook import autograded_notebook, marking_schemes, pristine_lessons
 from .grading import course_seed
-from .intake import Refused, Submission, take_in
+from .intake import Submission, take_in
+from .intake_file import Refused
 from .settings import Settings
 from .verify import Worker
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
-from .intake import defined_names
+from .cells import defined_names
 
 MAX_NOTES = 20
 MAX_LETTERS = 500

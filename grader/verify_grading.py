@@ -10,7 +10,8 @@ from nbformat import NotebookNode
 from reward_lab.checks.exercise import Exercise, SubjectMaker
 from reward_lab.checks.report import Report
 
-from .intake import Submission, defined_names, is_answer
+from .cells import defined_names, is_answer
+from .intake import Submission
 from .sandbox import Sandbox
 from .settings import Settings
 from .verdict import CheckVerdict, Verdict

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
+from .cells import is_check
 from .codec import ProtocolError
-from .intake import SKIP_TAG, Submission, is_check
+from .intake import SKIP_TAG, Submission
 from .protocol import Channel, TimeLimit
 from .sandbox import Sandbox
 from .settings import Settings

@@ -2,7 +2,7 @@
 
 import ast
 
-from .intake import parse_cell
+from .cells import parse_cell
 
 
 def calls_the_packages_own(source: str, name: str) -> bool:

@@ -27,6 +27,39 @@ def parse_cell(source: str) -> ast.Module | None:
         return None
 
 
+FENCE = re.compile(r"\s*```[\w-]*\n(.*?)\n?```\s*", re.DOTALL)
+
+
+def code_in(text: str) -> str:
+    """A text without the fence around code, if there is one."""
+    fenced = FENCE.fullmatch(text)
+    return fenced.group(1) if fenced else text
+
+
+def bound_names(source: str) -> set[str]:
+    """Names that a cell binds at its top level, inside conditions, loops and `with` too; none if it does not parse."""
+    tree = parse_cell(source)
+    names, waiting = set(), list(tree.body) if tree else []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {
+                part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)
+            }
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name for alias in node.names}
+        else:
+            waiting += [
+                child
+                for child in ast.iter_child_nodes(node)
+                if isinstance(child, (ast.stmt, ast.excepthandler))
+            ]
+    return names
+
+
 def defined_names(source: str) -> set[str]:
     """Functions and classes that a cell defines at its top level; none if it does not parse."""
     tree = parse_cell(source)

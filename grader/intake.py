@@ -1,6 +1,6 @@
 """Take a submitted file in: put its answers into the pristine lesson, or say in plain words why not.
 
-Nothing of the file is kept but the source of answer cells and of cells that the student added. Points,
+Nothing of the file is kept but the student's words, code and pasted pictures: answers, added cells, changed text. Points,
 checks, questions, tags and metadata come from the lesson. What Colab, Jupyter or a file manager did to
 the file on its way is put right, with a note.
 """
@@ -13,11 +13,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from .cells import defined_names, is_answer, is_check
+from .cells import bound_names, is_answer, is_check
+from .intake_cells import added, filled, is_colabs_link, is_copy_of_stub, is_edited
 from .intake_file import Refused, SubmittedCell, read_file
-
-SKIP_TAG = "skip-execution"
-"""nbclient does not run a cell with this tag. Intake alone decides which cells carry it."""
+from .intake_match import choose_copies, code_again, match
 
 
 @dataclass
@@ -72,130 +71,103 @@ def _fit(pristine: NotebookNode, cells: list[SubmittedCell]) -> int:
     """How many of the lesson's answers and checks the submission seems to hold."""
     return sum(
         cell.metadata.get("nbgrader", {}).get("grade_id") is not None
-        for cell in _match(pristine, cells).values()
+        for cell in match(pristine, cells).values()
     )
-
-
-def _match(pristine: NotebookNode, cells: list[SubmittedCell]) -> dict[int, NotebookNode]:
-    """Position in the submission -> the lesson's cell that it is. Several positions can be copies of one cell.
-
-    In order of trust: the nbgrader name, the cell id, the same source, the name an answer defines, and, for
-    a written answer, its place after its question.
-    """
-    by_name = {c.metadata.nbgrader.grade_id: c for c in pristine.cells if "nbgrader" in c.metadata}
-    by_id = {c.id: c for c in pristine.cells}
-    by_source: dict[tuple, list] = {}
-    for c in pristine.cells:
-        if not (is_answer(c) and c.cell_type == "markdown"):  # those all look alike while they are empty
-            by_source.setdefault((c.cell_type, c.source.strip()), []).append(c)
-    matched: dict[int, NotebookNode] = {}
-    for position, cell in enumerate(cells):
-        target = by_name.get(cell.grade_id) or by_id.get(cell.cell_id)
-        if target is None:
-            same = by_source.get((cell.cell_type, cell.source.strip()), [])
-            target = same.pop(0) if len(same) > 1 else same[0] if same else None
-        if target is not None and cell.cell_type == target.cell_type:
-            matched[position] = target
-    found = {id(target) for target in matched.values()}
-    for answer in pristine.cells:
-        if is_answer(answer) and id(answer) not in found:
-            find = _find_code_answer if answer.cell_type == "code" else _find_written_answer
-            position = find(answer, pristine, cells, matched)
-            if position is not None:
-                matched[position] = answer
-    return matched
-
-
-def _find_code_answer(answer: NotebookNode, pristine: NotebookNode, cells: list, matched: dict) -> int | None:
-    """The last unmatched cell that defines the answer's name."""
-    name = answer.metadata.nbgrader.grade_id
-    free = (p for p, cell in enumerate(cells) if p not in matched and cell.cell_type == "code")
-    return max((p for p in free if name in defined_names(cells[p].source)), default=None)
-
-
-def _find_written_answer(
-    answer: NotebookNode, pristine: NotebookNode, cells: list, matched: dict
-) -> int | None:
-    """The unmatched text right after the answer's question."""
-    question = pristine.cells[pristine.cells.index(answer) - 1]
-    after = max((p for p, target in matched.items() if target is question), default=-1) + 1
-    if after and after < len(cells) and after not in matched and cells[after].cell_type == "markdown":
-        return after
-    return None
 
 
 def _assemble(
     lesson: str, pristine: NotebookNode, cells: list[SubmittedCell], notes: list[str]
 ) -> Submission:
     """The pristine lesson with the student's answers and added cells, in the student's order."""
-    matched = _match(pristine, cells)
-    chosen = _choose_copies(cells, matched)
+    cells = [code_again(cell, pristine, notes) for cell in cells]
+    matched = match(pristine, cells)
+    chosen = choose_copies(cells, matched)
     ordered: list[tuple[NotebookNode, bool]] = []  # (cell, whether it is the lesson's)
     for position, cell in enumerate(cells):
         target = matched.get(position)
         if target is None or (is_answer(target) and chosen[id(target)] != position):
-            if cell.cell_type == "code" and cell.source.strip() and not _is_copy_of_stub(cell, target):
-                ordered.append((_added(cell, position), False))
+            if (cell.source.strip() or cell.attachments) and not is_copy_of_stub(cell, target):
+                ordered.append((added(cell, position), False))
         elif chosen[id(target)] == position:
-            ordered.append((_filled(target, cell), True))
-            if _is_edited_setup(cell, target):
-                ordered.append((_added(cell, position), False))
+            ordered.append((filled(target, cell), True))
+            if is_edited(cell, target):
+                ordered.append((added(cell, position), False))
+    ordered = _texts_below_untouched_answers(
+        pristine, [each for each in ordered if not is_colabs_link(each[0])]
+    )
     notes += _duplicates(matched) + _edited(cells, matched, chosen)
-    missing = [c.id for c in pristine.cells if is_answer(c) and id(c) not in chosen]
+    elsewhere = _defined_elsewhere(pristine, ordered)
+    notes += [f"answer `{name}` stands in another cell; put right" for name in elsewhere]
+    missing = [c.id for c in pristine.cells if is_answer(c) and id(c) not in chosen and c.id not in elsewhere]
     notes += [f"answer `{name}` is missing" for name in missing]
     notebook = nbformat.v4.new_notebook(
-        cells=_with_missing_cells(pristine, ordered), metadata=dict(pristine.metadata), nbformat_minor=5
+        cells=_with_missing_cells(pristine, ordered, elsewhere),
+        metadata=dict(pristine.metadata),
+        nbformat_minor=5,
     )
     return Submission(lesson, notebook, notes, missing)
 
 
-def _choose_copies(cells: list[SubmittedCell], matched: dict[int, NotebookNode]) -> dict[int, int]:
-    """id(lesson cell) -> the position whose source counts: the last one that is not the empty exercise."""
-    chosen: dict[int, int] = {}
-    for position, target in matched.items():
-        if id(target) not in chosen or cells[position].source.strip() != target.source.strip():
-            chosen[id(target)] = position
-    return chosen
+def _texts_below_untouched_answers(
+    pristine: NotebookNode, ordered: list[tuple[NotebookNode, bool]]
+) -> list[tuple[NotebookNode, bool]]:
+    """Written answers that stand in new cells right below the given one become its text."""
+    stubs = {c.id: c.source.strip() for c in pristine.cells if is_answer(c) and c.cell_type == "markdown"}
+    kept: list[tuple[NotebookNode, bool]] = []
+    into: NotebookNode | None = None  # the answer that texts go into
+    for cell, own in ordered:
+        if own:
+            into = cell if stubs.get(cell.id) == cell.source.strip() else None
+        elif into is not None and cell.cell_type != "code":
+            first = into.source.strip() == stubs[into.id]
+            into.source = cell.source if first else f"{into.source}\n\n{cell.source}"
+            if cell.get("attachments"):
+                into.attachments = {**into.get("attachments", {}), **cell.attachments}
+            continue
+        else:
+            into = None
+        kept.append((cell, own))
+    return kept
 
 
-def _is_copy_of_stub(cell: SubmittedCell, target: NotebookNode | None) -> bool:
-    return target is not None and cell.source.strip() == target.source.strip()
-
-
-def _is_edited_setup(cell: SubmittedCell, target: NotebookNode) -> bool:
-    """Whether the student changed a cell that grading runs: an import added there may be needed by an answer."""
-    free = "nbgrader" not in target.metadata and "experiment" not in target.metadata.get("tags", [])
-    return target.cell_type == "code" and free and not _is_copy_of_stub(cell, target)
-
-
-def _added(cell: SubmittedCell, position: int) -> NotebookNode:
-    return nbformat.v4.new_code_cell(cell.source, id=f"added-{position + 1:03d}")
-
-
-def _filled(target: NotebookNode, cell: SubmittedCell) -> NotebookNode:
-    """The lesson's cell; if it is an answer, with the student's source."""
-    filled = nbformat.from_dict(target)
-    if is_answer(target) and cell.source.strip() != target.source.strip():
-        filled.source = cell.source
-    if "experiment" in target.metadata.get("tags", []):
-        filled.metadata.tags = [*target.metadata.tags, SKIP_TAG]
-    return filled
+def _defined_elsewhere(pristine: NotebookNode, ordered: list[tuple[NotebookNode, bool]]) -> dict[str, str]:
+    """Answer -> the last of the student's cells that defines it, where its own cell is the empty exercise or gone."""
+    stubs = {c.id: c.source.strip() for c in pristine.cells if is_answer(c) and c.cell_type == "code"}
+    written = {
+        cell.id: bound_names(cell.source)
+        for cell, own in ordered
+        if cell.cell_type == "code"
+        and (not own or stubs.get(cell.id, cell.source.strip()) != cell.source.strip())
+    }
+    found = {}
+    for name in stubs.keys() - written.keys():
+        places = [cell_id for cell_id, names in written.items() if name in names]
+        if places:
+            found[name] = places[-1]
+    return dict(sorted(found.items()))
 
 
 def _with_missing_cells(
-    pristine: NotebookNode, ordered: list[tuple[NotebookNode, bool]]
+    pristine: NotebookNode, ordered: list[tuple[NotebookNode, bool]], elsewhere: Mapping[str, str]
 ) -> list[NotebookNode]:
-    """Add the lesson's cells that are not there, each after the cell it follows; checks after their answers."""
+    """Add the lesson's cells that are not there, each after the cell it follows; checks after their answers.
+
+    The empty exercise never overrides what the student defined in another cell.
+    """
     cells = [cell for cell, _ in ordered]
     present = {cell.id for cell, own in ordered if own}
     previous = None
     for target in pristine.cells:
         if target.id not in present:
-            stub = _filled(target, SubmittedCell(target.cell_type, target.source, None, None))
+            stub = filled(target, SubmittedCell(target.cell_type, target.source, None, None))
             cells.insert(_position(cells, previous) + 1, stub)
         previous = target.id
+    for cell in cells:
+        if cell.id in elsewhere:
+            cell.source = f"# {cell.id} is defined in another cell"
     for check in [cell for cell in cells if is_check(cell)]:
-        answer = _position(cells, check.id.removeprefix("check_"))
+        name = check.id.removeprefix("check_")
+        answer = max(_position(cells, name), _position(cells, elsewhere.get(name)))
         if _position(cells, check.id) < answer:
             cells.remove(check)
             cells.insert(answer, check)

@@ -10,7 +10,8 @@ from nbformat import NotebookNode
 
 from .cells import is_check
 from .codec import ProtocolError
-from .intake import SKIP_TAG, Submission
+from .intake import Submission
+from .intake_cells import SKIP_TAG
 from .protocol import Channel, TimeLimit
 from .sandbox import Sandbox
 from .settings import Settings

@@ -9,7 +9,8 @@ import pytest
 
 from grader.cells import is_answer, is_check
 from grader.demo_class import correct, fill, saved_by_colab
-from grader.intake import SKIP_TAG, take_in
+from grader.intake import take_in
+from grader.intake_cells import SKIP_TAG
 from grader.intake_file import Refused
 
 from ..conftest import LESSON

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .exercise import Mistake
+from .naming import named
 from .subject import LocalSubject, Subject
 from .values import describe, number_text
 
@@ -13,6 +14,11 @@ Outcome = dict[str, Tensor]
 """What a call came to: name of each part -> its numbers, float64 on the CPU."""
 Read = Callable[[object, tuple], Outcome]
 """(value of a reply, arguments of the call) -> its outcome; raises Mistake where the form is wrong."""
+Explain = Callable[[Sequence[Outcome], Sequence[Outcome]], str | None]
+"""(what came, what was expected) -> a sentence on what the numbers themselves show, or None."""
+
+GRADIENT = "the gradient in "
+"""How a part that is a gradient is named. It is compared relative to its largest entry."""
 
 
 def expect_like(
@@ -24,8 +30,9 @@ def expect_like(
     request: str = "call",
     rtol: float = 1e-4,
     atol: float = 1e-5,
+    explain: Explain | None = None,
 ) -> None:
-    """Pass if every call comes out as the right answer's. Otherwise name the mistake that explains every call.
+    """Pass if every call comes out as the right answer's. Otherwise name the mistakes that explain every call.
 
     Args:
         subject: the student's.
@@ -34,51 +41,70 @@ def expect_like(
         calls: the arguments of each call.
         read: takes a reply apart.
         request: "call" or "differentiate".
-        rtol, atol: relative and absolute tolerance, as in torch.allclose.
+        rtol, atol: relative and absolute tolerance, as in torch.allclose. A gradient's is `rtol` of its largest entry.
+        explain: asked where no usual mistake fits.
 
     Raises:
         Mistake: with the first number that differs.
     """
+    got = [read(getattr(subject, request)(*arguments).value, arguments) for arguments in calls]
+    want = _outcomes(right, calls, read, request, subject.device)
 
     def agree(a: Sequence[Outcome], b: Sequence[Outcome]) -> bool:
         return all(
-            x.keys() == y.keys() and all(_same(x[part], y[part], rtol, atol) for part in x)
+            x.keys() == y.keys() and all(_same(part, x[part], y[part], rtol, atol) for part in y)
             for x, y in zip(a, b, strict=True)
         )
 
-    got = [read(getattr(subject, request)(*arguments).value, arguments) for arguments in calls]
-    want = _outcomes(right, calls, read, request)
     if agree(got, want):
         return
-    likely = None
+    fitting = []
     for said, mistake in mistakes.items():
-        wrong = _outcomes(mistake, calls, read, request)
-        if wrong is not None and not agree(wrong, want) and agree(got, wrong):
-            likely = said
-            break
+        wrong = _outcomes(mistake, calls, read, request, subject.device)
+        if wrong is not None and agree(got, wrong) and not agree(wrong, want):
+            fitting.append(said)
+    likely = named(fitting)
+    if not fitting and explain is not None:
+        likely = explain(got, want)
     expected_text, got_text = next(
         _first_difference(part, y[part], x[part], rtol, atol)
         for x, y in zip(got, want, strict=True)
         for part in y
-        if not _same(x[part], y[part], rtol, atol)
+        if not _same(part, x[part], y[part], rtol, atol)
     )
     raise Mistake(expected_text, got_text, likely)
 
 
-def _outcomes(answer: Callable, calls: Sequence[tuple], read: Read, request: str) -> list[Outcome] | None:
+def _outcomes(
+    answer: Callable, calls: Sequence[tuple], read: Read, request: str, device: str
+) -> list[Outcome] | None:
     """What an answer of ours comes to, or None where it fails: a wrong one may fail on some inputs."""
-    local = LocalSubject(answer)
+    local = LocalSubject(answer, device)
     try:
         return [read(getattr(local, request)(*arguments).value, arguments) for arguments in calls]
     except Mistake:
         return None
 
 
-def _same(a: Tensor, b: Tensor, rtol: float, atol: float) -> bool:
-    return a.shape == b.shape and torch.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
+def _tolerance(part: str, want: Tensor, rtol: float, atol: float) -> tuple[float, float]:
+    """Relative and absolute tolerance of a part."""
+    if not part.startswith(GRADIENT) or not want.numel():
+        return rtol, atol
+    return 0.0, rtol * want.nan_to_num(posinf=0, neginf=0).abs().max().item() + 1e-9
+
+
+def _same(part: str, got: Tensor, want: Tensor, rtol: float, atol: float) -> bool:
+    rtol, atol = _tolerance(part, want, rtol, atol)
+    return got.shape == want.shape and torch.allclose(got, want, rtol=rtol, atol=atol, equal_nan=True)
 
 
 def _first_difference(part: str, want: Tensor, got: Tensor, rtol: float, atol: float) -> tuple[str, str]:
+    rtol, atol = _tolerance(part, want, rtol, atol)
+    if part.startswith(GRADIENT) and want.any():
+        if not got.any():
+            return f"{part}, as large as {number_text(want.abs().max().item())}", "none there"
+        if not got.isfinite().all():
+            return f"{part} to be finite", "NaN or infinity in it"
     differ = ~torch.isclose(got, want, rtol=rtol, atol=atol, equal_nan=True)
     place = tuple(differ.nonzero()[0].tolist())
     name = part + (f"[{', '.join(map(str, place))}]" if place else "")
@@ -93,19 +119,22 @@ def numbers_of(value: object, shape: tuple[int, ...], what: str, likely: str | N
     return value.detach().cpu().double()
 
 
-def loss_and_gradients(names: Sequence[str]) -> Read:
+def loss_and_gradients(
+    names: Sequence[str], reduce: str = "One number is asked for: take the mean over all elements."
+) -> Read:
     """Reads a reply of `differentiate`: the loss, and its gradient in each argument that requires one.
 
     Args:
         names: of the arguments, in order.
+        reduce: said where the loss has a dimension left.
     """
 
     def read(value: object, arguments: tuple) -> Outcome:
         loss, gradients = value if type(value) is tuple and len(value) == 2 else (value, None)
-        if not isinstance(loss, Tensor) or loss.dim() != 0:
+        if not isinstance(loss, Tensor) or loss.dim() != 0 or not loss.is_floating_point():
             likely = None
-            if isinstance(loss, Tensor):
-                likely = "One number is asked for: take the mean over all elements."
+            if isinstance(loss, Tensor) and loss.dim() > 0:
+                likely = reduce
             elif type(loss) is float:
                 likely = "A Python number carries no gradient: return the tensor, without .item()."
             raise Mistake("a scalar tensor (0-dim)", describe(loss), likely)
@@ -113,7 +142,7 @@ def loss_and_gradients(names: Sequence[str]) -> Read:
             raise Mistake(
                 "a loss that gradients flow from",
                 "a tensor that is cut off from `" + names[0] + "`",
-                "Something detached it: look for .detach(), .item() or torch.no_grad() around it.",
+                "Something detached it: look for .detach(), .item(), torch.tensor(...) or torch.no_grad() around it.",
             )
         outcome = {"loss": loss.detach().cpu().double()}
         leaves = [
@@ -124,7 +153,7 @@ def loss_and_gradients(names: Sequence[str]) -> Read:
         for (name, leaf), gradient in zip(leaves, gradients, strict=True):
             # An argument that the loss does not depend on has no gradient: that is a gradient of 0.
             numbers = torch.zeros_like(leaf) if gradient is None else gradient
-            outcome[f"the gradient in `{name}`"] = numbers.detach().cpu().double()
+            outcome[f"{GRADIENT}`{name}`"] = numbers.detach().cpu().double()
         return outcome
 
     return read

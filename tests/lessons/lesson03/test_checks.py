@@ -342,8 +342,8 @@ MISTAKES = {
     "labels: one number a row": ("noisy_labels", one_number_a_row, "each element of p"),
     "labels: changes p": ("noisy_labels", clamps_p_in_place, "argument 1 changed"),
     "labels: hard-coded": ("noisy_labels", lambda p, e, g: p > 0.5, "some cases fail"),
-    "smoothed: a float": ("smoothed_bt_loss", lambda d, s: st.smoothed_bt_loss(d, s).item(), "leave out `.item()`"),
-    "smoothed: detached": ("smoothed_bt_loss", lambda d, s: st.smoothed_bt_loss(d.detach(), s), "without a graph"),
+    "smoothed: a float": ("smoothed_bt_loss", lambda d, s: st.smoothed_bt_loss(d, s).item(), "without .item()"),
+    "smoothed: detached": ("smoothed_bt_loss", lambda d, s: st.smoothed_bt_loss(d.detach(), s), "cut off from"),
     "smoothed: one a pair": (
         "smoothed_bt_loss", lambda d, s: -(1 - s) * F.logsigmoid(d) - s * F.logsigmoid(-d), "take the mean"),
     "smoothed: nothing returned": ("smoothed_bt_loss", lambda d, s: None, "is a `return` missing?"),
@@ -359,9 +359,9 @@ MISTAKES = {
         "flip_corrected_loss",
         lambda d, e: -torch.logaddexp(math.log(1 - e) + F.logsigmoid(d), math.log(e) + F.logsigmoid(-d)).mean(),
         "ValueError"),
-    "corrected: a float": ("flip_corrected_loss", lambda d, e: float(st.flip_corrected_loss(d, e)), "leave out `.item()`"),
+    "corrected: a float": ("flip_corrected_loss", lambda d, e: float(st.flip_corrected_loss(d, e)), "without .item()"),
     "corrected: rewrapped": (
-        "flip_corrected_loss", lambda d, e: torch.tensor(st.flip_corrected_loss(d, e).item()), "without a graph"),
+        "flip_corrected_loss", lambda d, e: torch.tensor(st.flip_corrected_loss(d, e).item()), "cut off from"),
     "davidson: no mean": (
         "davidson_nll",
         lambda i, j, nu, o: F.cross_entropy(torch.stack([i, j, nu + (i + j) / 2], 1), o, reduction="none"),
@@ -374,7 +374,7 @@ MISTAKES = {
         "davidson_nll",
         lambda i, j, nu, o: st.davidson_nll(i.clamp(-30, 30), j.clamp(-30, 30), nu, o),
         "several hundred"),
-    "davidson: a float": ("davidson_nll", lambda i, j, nu, o: st.davidson_nll(i, j, nu, o).item(), "leave out `.item()`"),
+    "davidson: a float": ("davidson_nll", lambda i, j, nu, o: st.davidson_nll(i, j, nu, o).item(), "without .item()"),
     "davidson: nothing returned": ("davidson_nll", lambda i, j, nu, o: None, "is a `return` missing?"),
     "calibration: a tuple": ("calibration", lambda p, y, b: tuple(st.calibration(p, y, b).values()), "a dict with"),
     "calibration: a key missing": ("calibration", lambda p, y, b: {"ece": 0.1, "brier": 0.2}, "a dict with"),

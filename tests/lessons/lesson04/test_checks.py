@@ -336,9 +336,9 @@ MISTAKES = {
         "last_token_pool", lambda h, m: language.last_token_pool(h, (h != 0).any(-1)), "another vector"),
     "pool: changes its input": (
         "last_token_pool", lambda h, m: language.last_token_pool(h, m.mul_(2)), "argument 2 changed"),
-    "loss: a float": ("next_token_loss", lambda lg, i, m: language.next_token_loss(lg, i, m).item(), "without `.item()`"),
+    "loss: a float": ("next_token_loss", lambda lg, i, m: language.next_token_loss(lg, i, m).item(), "without .item()"),
     "loss: detached": (
-        "next_token_loss", lambda lg, i, m: language.next_token_loss(lg, i, m).detach(), "can be differentiated"),
+        "next_token_loss", lambda lg, i, m: language.next_token_loss(lg, i, m).detach(), "gradients flow from"),
     "loss: one cost a place": (
         "next_token_loss",
         lambda lg, i, m: F.cross_entropy(lg[:, :-1].transpose(1, 2), i[:, 1:], reduction="none"),

@@ -8,7 +8,7 @@ from reward_lab.checks.exercise import Exercise
 from reward_lab.checks.subject import Subject
 from reward_lab.statistics.noisy_losses import flip_corrected_loss as right_loss
 
-from .losses import Loss, check_loss, margins, rate
+from .margins import Loss, expect_loss, margins, rate
 
 flip_corrected_loss = Exercise(
     "flip_corrected_loss",
@@ -66,7 +66,7 @@ CORRECTED_MISTAKES: dict[str, Loss] = {
 
 
 def _check(subject: Subject, *calls: tuple) -> None:
-    check_loss(subject, calls, right_loss, CORRECTED_MISTAKES, ("margin", "flip_rate"))
+    expect_loss(subject, "flip_corrected_loss", right_loss, CORRECTED_MISTAKES, *calls)
 
 
 @flip_corrected_loss.case("the numbers of the lesson", points=0.5)

@@ -9,7 +9,7 @@ from reward_lab.checks.subject import Subject
 from reward_lab.statistics.ties import TIE, rao_kupper_log_probabilities
 from reward_lab.statistics.ties import davidson_nll as right_nll
 
-from .losses import Loss, check_loss
+from .margins import Loss, expect_loss
 
 davidson_nll = Exercise(
     "davidson_nll",
@@ -117,8 +117,7 @@ DAVIDSON_MISTAKES: dict[str, Loss] = {
 
 
 def _check(subject: Subject, *calls: tuple) -> None:
-    names = ("ability_i", "ability_j", "log_nu", "outcome")
-    check_loss(subject, calls, right_nll, DAVIDSON_MISTAKES, names)
+    expect_loss(subject, "davidson_nll", right_nll, DAVIDSON_MISTAKES, *calls)
 
 
 def _comparisons(

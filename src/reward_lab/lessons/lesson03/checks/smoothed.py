@@ -7,7 +7,7 @@ from reward_lab.checks.exercise import Exercise
 from reward_lab.checks.subject import Subject
 from reward_lab.statistics.noisy_losses import smoothed_bt_loss as right_loss
 
-from .losses import Loss, check_loss, margins, rate
+from .margins import Loss, expect_loss, margins, rate
 
 smoothed_bt_loss = Exercise(
     "smoothed_bt_loss",
@@ -59,7 +59,7 @@ SMOOTHED_MISTAKES: dict[str, Loss] = {
 
 
 def _check(subject: Subject, *calls: tuple) -> None:
-    check_loss(subject, calls, right_loss, SMOOTHED_MISTAKES, ("margin", "smoothing"))
+    expect_loss(subject, "smoothed_bt_loss", right_loss, SMOOTHED_MISTAKES, *calls)
 
 
 @smoothed_bt_loss.case("the numbers of the lesson", points=0.5)

@@ -1,16 +1,14 @@
 """TODO 1: the loss of next-token prediction."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reward_lab.checks.exercise import Exercise, Mistake
-from reward_lab.checks.numbers import close
-from reward_lab.checks.subject import LocalSubject, Subject
-from reward_lab.checks.values import describe, number_text
+from reward_lab.checks.exercise import Exercise
+from reward_lab.checks.judging import GRADIENT, Outcome, expect_like, loss_and_gradients
+from reward_lab.checks.subject import Subject
 from reward_lab.language.backbone import next_token_loss as right_loss
 
 from .texts import lengths_with_a_full_row, mask_of
@@ -86,43 +84,22 @@ LOSS_MISTAKES: dict[str, Loss] = {
 }
 
 
-def _alike(a: Tensor | float, b: Tensor | float) -> bool:
-    a, b = float(a), float(b)
-    return close(a, b, 1e-4) or (math.isnan(a) and math.isnan(b))
+def _padding_is_not_left_out(got: Sequence[Outcome], want: Sequence[Outcome]) -> str | None:
+    part = f"{GRADIENT}`logits`"
+    if any((x[part][y[part] == 0] != 0).any() for x, y in zip(got, want, strict=True)):
+        return "Logits at padding get a gradient, or those of the last place, which predict nothing."
+    return None
 
 
 def _check_loss(subject: Subject, logits: Tensor, token_ids: Tensor, mask: Tensor) -> None:
     """Compare value and gradient of one batch."""
-    logits.requires_grad_()
-    reply = subject.differentiate(logits, token_ids, mask)
-    value, gradients = reply.value
-    if not isinstance(value, Tensor) or value.dim() != 0 or not value.is_floating_point():
-        likely = None
-        if isinstance(value, Tensor) and value.dim() > 0:
-            likely = "Reduce over all real targets: one number is asked for."
-        elif type(value) is float:
-            likely = "Return the tensor itself, without `.item()`: training goes backward from it."
-        raise Mistake("a scalar tensor", describe(value), likely)
-    (right, (right_gradient,)) = LocalSubject(right_loss).differentiate(logits, token_ids, mask).value
-    if not _alike(value, right):
-        for said, mistake in LOSS_MISTAKES.items():
-            if _alike(value, mistake(logits.detach(), token_ids, mask)):
-                raise Mistake(number_text(right.item()), number_text(float(value)), said)
-        raise Mistake(number_text(right.item()), number_text(float(value)))
-    if gradients is None or gradients[0] is None:
-        raise Mistake(
-            "a loss that can be differentiated",
-            "one that is cut off from the logits",
-            "Leave out `.detach()`, `.item()` and `torch.no_grad()`.",
-        )
-    gradient = gradients[0].cpu()
-    if gradient.shape != logits.shape or not torch.allclose(gradient, right_gradient, rtol=1e-3, atol=1e-6):
-        at_padding = gradient.shape == logits.shape and bool(gradient[mask == 0].abs().sum() > 0)
-        raise Mistake(
-            "the gradient of the mean cross-entropy over real targets",
-            "another gradient",
-            "Logits at padding get a gradient." if at_padding else None,
-        )
+    read = loss_and_gradients(
+        ("logits", "token_ids", "attention_mask"), "Reduce over all real targets: one number is asked for."
+    )
+    calls = [(logits.requires_grad_(), token_ids, mask)]
+    expect_like(
+        subject, right_loss, LOSS_MISTAKES, calls, read, "differentiate", explain=_padding_is_not_left_out
+    )
 
 
 def _draw(draw: torch.Generator, n: int, seq: int, vocab_size: int, least: int = 2, scale: float = 2.0):

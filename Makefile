@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup sandbox demo test notebooks check grade bench figures clean
+.PHONY: help setup sandbox demo test test-quick style notebooks check grade bench figures clean
 
 help:
 	@echo "make demo       set up, build, run lesson 1 with its answers, grade a small class"
 	@echo "make test       set up, check style and drift, run all tests"
+	@echo "make test-quick the same without what executes lessons, grades classes or trains for long"
 	@echo "make setup      create the environment in $(VENV)"
 	@echo "make notebooks  build notebooks/ and the nbgrader course in build/course from solutions/"
 	@echo "make check      say whether notebooks/ is what solutions/ builds"
@@ -39,13 +40,22 @@ sandbox:
 demo: setup sandbox
 	@$(BIN)/python -m grader.demo
 
-test: setup sandbox
+# One process a core. What shares something costly runs in one process, the longest first (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+style: setup
 	@echo "== Style"
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet src grader tests
 	@echo "== Are the committed notebooks what the sources build?"
 	@$(BIN)/python -m grader.build --check
-	@echo "== Tests (a few minutes: lessons are executed and a class is graded)"
-	@$(BIN)/python -m pytest
+
+test: style sandbox
+	@echo "== Tests (some minutes: lessons are executed and a class is graded)"
+	@$(PYTEST)
+
+test-quick: style
+	@echo "== Tests, but for the slow ones"
+	@$(PYTEST) -m "not slow"
 
 notebooks: setup
 	@$(BIN)/python -m grader.build

@@ -23,8 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import reward_lab
-
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout that this grader belongs to."""
 STATE = ".reward-lab"
@@ -147,8 +145,14 @@ class Project:
 
     def packages(self) -> dict[str, Path]:
         """Name -> folder of each package that a submission may import and a grade depends on."""
-        own = Path(reward_lab.__file__).resolve().parent
+        found = importlib.util.find_spec("reward_lab")  # not imported: a build has no use for torch
+        own = Path(next(iter(found.submodule_search_locations))).resolve()
         return {"reward_lab": own} | {self.lessons.split(".")[0]: self.package_folder()}
+
+    def search_path(self) -> dict[str, str]:
+        """Environment in which another process finds packages that are not installed. The grader's come first."""
+        folders = [ROOT, *(folder.parent for folder in self.packages().values())]
+        return {} if self == own_project() else {"PYTHONPATH": os.pathsep.join(map(str, folders))}
 
     def make_importable(self) -> None:
         """Let this process import the lessons' package. What is installed comes first, so nothing else changes."""
@@ -187,12 +191,20 @@ def chosen_project(folder: Path | None) -> Project:
 
 
 def remember_project(course: Path, project: Project) -> None:
-    """Note in a course which project its lessons come from."""
+    """Note in a course which project its lessons come from. No note means reward-lab, wherever its checkout lies."""
+    file = course / STATE / "project.json"
+    if project == own_project():
+        file.unlink(missing_ok=True)
+        return
     inside = course.resolve().is_relative_to(project.root)
     root = os.path.relpath(project.root, course.resolve()) if inside else str(project.root)
-    file = course / STATE / "project.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"root": root}) + "\n", encoding="utf-8")
+
+
+def has_project(course: Path) -> bool:
+    """Whether a course says which project it was made from."""
+    return (course / STATE / "project.json").exists()
 
 
 def course_project(course: Path) -> Project:
@@ -201,9 +213,9 @@ def course_project(course: Path) -> Project:
     Raises:
         ProjectError: it is not where it was.
     """
-    file = course / STATE / "project.json"
-    if not file.exists():
+    if not has_project(course):
         return own_project()
+    file = course / STATE / "project.json"
     root = (course.resolve() / json.loads(file.read_text(encoding="utf-8"))["root"]).resolve()
     try:
         return Project.at(root)

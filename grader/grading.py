@@ -107,7 +107,7 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
 
     Raises:
         CourseError: there is no such course, lesson or submission.
-        ProjectError: the project that the course was made from is not where it was.
+        ProjectError: the project that the course was made from is not where it was, or the lesson has no checks.
         SandboxError: see require_sandbox.
     """
     lessons = pristine_lessons(course)
@@ -117,6 +117,7 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
     if not folders:
         raise CourseError(f"no submissions: expected {course}/submitted/<student>/{lesson}/{lesson}.ipynb")
     settings = replace(settings, seed=settings.seed or course_seed(course), project=course_project(course))
+    settings.project.checks(lesson)  # said once, before any submission is graded
     common = _common_key(released_notebook(course, lesson), settings)
     to_do = {}
     for folder in folders:

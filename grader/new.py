@@ -99,6 +99,8 @@ def make_project(folder: Path) -> Project:
     if name in NOT_A_PACKAGE or not name.isidentifier() or keyword.iskeyword(name) or _is_taken(name):
         name = f"course_{name}"
     (folder / name / "lessons").mkdir(parents=True, exist_ok=True)
+    if not (folder / ".gitignore").exists():  # a course holds the answers, and the seed of its checks
+        (folder / ".gitignore").write_text("build/\n__pycache__/\n", encoding="utf-8")
     text = (SKELETON / "project.toml").read_text(encoding="utf-8")
     file.write_text(_filled_in(text, "", f"{name}.lessons"), encoding="utf-8")
     return Project.at(folder)

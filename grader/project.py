@@ -118,10 +118,10 @@ class Project:
         name = f"{self.room(lesson)}.checks"
         try:
             module = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if not name.startswith(str(error.name)):
-                raise
-            raise ProjectError(f"{lesson} has no checks: there is no module {name}") from None
+        except ImportError as error:
+            if isinstance(error, ModuleNotFoundError) and name.startswith(str(error.name)):
+                raise ProjectError(f"{lesson} has no checks: there is no module {name}") from None
+            raise ProjectError(f"{lesson} has no checks: {name} can't be imported: {error}") from error
         if not Path(module.__file__).resolve().is_relative_to(self.package_folder()):
             raise ProjectError(
                 f"{name} comes from {module.__file__}, which is not in {self.package_folder()}"

@@ -1,6 +1,5 @@
 """A lesson that `grader.new` writes, in a project outside the repository, builds, runs, checks and grades at once."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from grader.__main__ import main as grade
 from grader.build import ROOT, make_course, read_source, released_notebook
 from grader.demo_class import fill, right_answers
 from grader.headless import execute
@@ -37,9 +37,7 @@ def outside_course(project, tmp_path_factory) -> Path:
 
 def run_in(folder: Path, *command: str) -> str:
     """What a command prints, run as by an author: in a folder of the project, with nothing of it installed."""
-    run = subprocess.run(
-        [sys.executable, *command], cwd=folder, capture_output=True, text=True, env={**os.environ}
-    )
+    run = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout
 
@@ -57,6 +55,34 @@ def test_its_course_says_where_the_lessons_come_from(project, outside_course):
     assert course_project(outside_course) == project
     source = nbformat.read(released_notebook(outside_course, LESSON), as_version=4)
     assert "BEGIN SOLUTION" not in nbformat.writes(source) and "colab" not in nbformat.writes(source)
+
+
+def test_a_course_whose_project_moved_says_how_to_go_on(tmp_path):
+    project = make_project(tmp_path / "one")
+    write_lesson(LESSON, project)
+    make_course(tmp_path / "course", project)
+    (tmp_path / "one").rename(tmp_path / "two")
+    with pytest.raises(ProjectError, match="python -m grader.build --course .* --project"):
+        course_project(tmp_path / "course")
+    moved = Project.at(tmp_path / "two")
+    make_course(tmp_path / "course", moved)
+    assert course_project(tmp_path / "course") == moved
+    make_course(tmp_path / "other")  # reward-lab's own needs no note: its checkout may move
+    assert course_project(tmp_path / "other") == own_project()
+
+
+@pytest.mark.parametrize("missing", [".", "checks.py"])
+def test_a_lesson_without_checks_is_said_before_anything_is_graded(missing, tmp_path, capsys):
+    project = make_project(tmp_path / ("without_room" if missing == "." else "without_checks"))
+    write_lesson(LESSON, project)
+    room = project.room_folder(LESSON)
+    shutil.rmtree(room) if missing == "." else (room / missing).unlink()
+    make_course(tmp_path / "course", project)
+    folder = tmp_path / "course" / "submitted" / "ada" / LESSON
+    folder.mkdir(parents=True)
+    shutil.copy(released_notebook(tmp_path / "course", LESSON), folder)
+    assert grade(["run", str(tmp_path / "course"), LESSON]) == 1
+    assert "09_topic has no checks" in capsys.readouterr().err
 
 
 def test_writing_a_lesson_again_changes_nothing(project, capsys):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .gradebook import CourseError
 from .grading import grade_class, grade_files, write_missing_feedback
+from .project import ProjectError, chosen_project
 from .sandbox import SandboxError
 from .settings import Settings
 from .verdict import Verdict
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
             _verify(arguments, settings)
         else:
             _run(arguments, settings)
-    except (CourseError, SandboxError) as error:
+    except (CourseError, ProjectError, SandboxError) as error:
         print(f"grader: {error}", file=sys.stderr)
         return 1
     return 0
@@ -45,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="grade single files")
     verify.add_argument("files", nargs="+", type=Path, metavar="FILE.ipynb")
     verify.add_argument("--json", action="store_true", help="one JSON object per line for each file")
+    verify.add_argument(
+        "--project",
+        type=Path,
+        metavar="DIR",
+        help="whose lessons; default: the project around this folder, else reward-lab",
+    )
     run = commands.add_parser("run", help="grade submitted/<student>/<lesson>/ in an nbgrader course")
     run.add_argument("course", type=Path, metavar="COURSE_DIR")
     run.add_argument("lesson", metavar="LESSON", help="for example 01_reward_modeling")
@@ -80,6 +87,7 @@ def _positive(text: str) -> float:
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> None:
+    settings = replace(settings, project=chosen_project(arguments.project))
     if settings.seed is None:
         settings = replace(settings, seed=secrets.token_hex(16))
         print(f"inputs drawn from a new seed; to repeat: --seed {settings.seed}", file=sys.stderr)

@@ -3,9 +3,10 @@
     python -m grader.build                  notebooks/, README badges and the course in build/course
     python -m grader.build --check          exit 1, with a diff, where a committed file is not what builds
     python -m grader.build --course DIR     set up the nbgrader course in DIR, or bring it up to date
+    python -m grader.build --project DIR    the same for the project in DIR, see project.py
 
 What a build does to solutions/NN_topic.py (jupytext, py:percent):
-  1. {{repository}}, {{tag}} and {{lesson}} become the values of pyproject.toml and the file's name;
+  1. {{repository}}, {{tag}}, {{lesson}} and the like become the values of pyproject.toml and the file's name;
   2. nbgrader metadata that a cell leaves out gets its default;
   3. cells get stable ids: the grade_id, else cell-NNN; notebook metadata is the kernelspec alone;
   4. nbgrader's own generate_assignment takes out answers, marking schemes and outputs.
@@ -18,7 +19,6 @@ import logging
 import re
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
 import jupytext
@@ -29,34 +29,32 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from .nbgrader_config import COURSE_CONFIG, configure
+from .project import (
+    ROOT,  # noqa: F401  (the tests take it from here)
+    Project,
+    ProjectError,
+    chosen_project,
+    course_project,
+    has_project,
+    own_project,
+    remember_project,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 CELL_DEFAULTS = {"grade": False, "locked": False, "solution": False, "task": False, "schema_version": 3}
 KEPT_METADATA = ("nbgrader", "tags", "editable", "deletable")
 BADGE = re.compile(r"https://colab\.research\.google\.com/github/[\w.-]+/[\w.-]+/blob/[^/]+/notebooks/")
 
 
-def lesson_sources(root: Path = ROOT) -> dict[str, Path]:
+def lesson_sources(project: Project | None = None) -> dict[str, Path]:
     """Lesson name -> source file, in the order of the series."""
-    return {path.stem: path for path in sorted((root / "solutions").glob("[0-9][0-9]_*.py"))}
+    return (project or own_project()).lesson_sources()
 
 
-def project_values(root: Path = ROOT) -> dict[str, str]:
-    """What the lessons take from pyproject.toml: `repository`, `owner_and_name` and `tag`."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    repository = project["urls"]["Repository"].rstrip("/")
-    return {
-        "repository": repository,
-        "owner_and_name": "/".join(repository.split("/")[-2:]),
-        "tag": f"v{project['version']}",
-    }
-
-
-def read_source(path: Path, root: Path = ROOT) -> NotebookNode:
+def read_source(path: Path, project: Project | None = None) -> NotebookNode:
     """A lesson's source as a notebook with its answers, in normal form."""
     text = path.read_text(encoding="utf-8")
-    for name, value in {**project_values(root), "lesson": path.stem}.items():
+    for name, value in {**(project or own_project()).values(), "lesson": path.stem}.items():
         text = text.replace("{{" + name + "}}", value)
     left = re.search(r"\{\{\w+\}\}", text)
     if left:
@@ -79,12 +77,12 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC}, nbformat_minor=5)
 
 
-def make_course(course: Path, root: Path = ROOT) -> None:
+def make_course(course: Path, project: Project | None = None) -> None:
     """Set up an nbgrader course with every lesson, or bring one up to date; grades are kept.
 
     Args:
         course: gets source/, release/, gradebook.db and, if it has none, nbgrader_config.py.
-        root: the checkout with the lessons' sources.
+        project: whose lessons; None is reward-lab itself.
 
     Raises:
         nbgrader's NbGraderException: a lesson changed in a way that its grades don't survive.
@@ -93,13 +91,15 @@ def make_course(course: Path, root: Path = ROOT) -> None:
     course.mkdir(parents=True, exist_ok=True)
     if not (course / "nbgrader_config.py").exists():
         (course / "nbgrader_config.py").write_text(COURSE_CONFIG, encoding="utf-8")
-    for name, path in lesson_sources(root).items():
-        write_notebook(read_source(path, root), course / "source" / name / f"{name}.ipynb")
+    project = project or own_project()
+    for name, path in project.lesson_sources().items():
+        write_notebook(read_source(path, project), course / "source" / name / f"{name}.ipynb")
         directory = CourseDirectory(root=str(course), assignment_id=name)
         config = configure(Config())
         GenerateAssignment(coursedir=directory, config=config, force=True, log=quiet_log()).start()
         released = released_notebook(course, name)
         write_notebook(normalised(nbformat.read(released, as_version=4)), released)
+    remember_project(course, project)
 
 
 def released_notebook(course: Path, name: str) -> Path:
@@ -122,36 +122,34 @@ def quiet_log() -> logging.Logger:
     return log
 
 
-def built_files(root: Path = ROOT) -> dict[Path, str]:
+def built_files(project: Project | None = None) -> dict[Path, str]:
     """Every committed file that a build writes, with what it should hold."""
-    files = {}
+    project, files = project or own_project(), {}
     with tempfile.TemporaryDirectory() as temporary:
-        make_course(Path(temporary), root)
-        for name in lesson_sources(root):
-            files[root / "notebooks" / f"{name}.ipynb"] = released_notebook(Path(temporary), name).read_text(
-                "utf-8"
-            )
-    values = project_values(root)
-    badge = (
-        f"https://colab.research.google.com/github/{values['owner_and_name']}/blob/{values['tag']}/notebooks/"
-    )
-    readme = root / "README.md"
-    files[readme] = BADGE.sub(lambda _: badge, readme.read_text("utf-8"))
+        make_course(Path(temporary), project)
+        for name in project.lesson_sources():
+            files[project.notebook(name)] = released_notebook(Path(temporary), name).read_text("utf-8")
+    readme, values = project.root / "README.md", project.values()
+    if files and readme.exists() and {"owner_and_name", "tag"} <= set(values):
+        own = re.compile(BADGE.pattern + f"(?=(?:{'|'.join(project.lesson_sources())})[.]ipynb)")
+        badge = f"https://colab.research.google.com/github/{values['owner_and_name']}/blob/{values['tag']}/notebooks/"
+        files[readme] = own.sub(lambda _: badge, readme.read_text("utf-8"))
     return files
 
 
-def drift(root: Path = ROOT) -> str:
+def drift(project: Project | None = None) -> str:
     """A unified diff from what is committed to what builds; empty when they agree."""
     lines: list[str] = []
-    files = built_files(root)
+    project = project or own_project()
+    root, files = project.root, built_files(project)
     for path, built in files.items():
         name = path.relative_to(root).as_posix()
         committed = path.read_text("utf-8") if path.exists() else ""
         lines += difflib.unified_diff(
             committed.splitlines(keepends=True), built.splitlines(keepends=True), name, f"{name} as it builds"
         )
-    for stray in sorted(set((root / "notebooks").glob("*.ipynb")) - set(files)):
-        lines.append(f"{stray.relative_to(root).as_posix()} has no source in solutions/: delete it\n")
+    for stray in sorted(set((root / project.notebooks).glob("*.ipynb")) - set(files)):
+        lines.append(f"{stray.relative_to(root).as_posix()} has no source in {project.sources}/: delete it\n")
     return "".join(lines)
 
 
@@ -160,23 +158,36 @@ def main(argv: list[str] | None = None) -> int:
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--check", action="store_true", help="compare, write nothing; exit 1 on a difference")
     choice.add_argument("--course", type=Path, metavar="DIR", help="set up the nbgrader course in DIR only")
+    parser.add_argument("--project", type=Path, metavar="DIR", help="default: the project around this folder")
     arguments = parser.parse_args(argv)
+    try:
+        return _build(arguments)
+    except ProjectError as error:
+        print(f"grader: {error}", file=sys.stderr)
+        return 1
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    if arguments.course and has_project(arguments.course) and not arguments.project:
+        project = course_project(arguments.course)
+    else:
+        project = chosen_project(arguments.project)
     if arguments.check:
-        difference = drift()
+        difference = drift(project)
         sys.stdout.write(difference)
         print(
             "drift: run `make notebooks`, and commit"
             if difference
-            else "notebooks/ and README.md are as they build"
+            else f"{project.notebooks}/ and README.md are as they build"
         )
         return 1 if difference else 0
     if arguments.course is None:
-        for path, text in built_files().items():
+        for path, text in built_files(project).items():
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.relative_to(ROOT)}")
-    course = arguments.course or ROOT / "build" / "course"
-    make_course(course)
+            print(f"wrote {path.relative_to(project.root)}")
+    course = arguments.course or project.root / "build" / "course"
+    make_course(course, project)
     print(f"nbgrader course in {course}")
     return 0
 

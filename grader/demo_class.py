@@ -12,13 +12,14 @@ from nbformat import NotebookNode
 
 from .build import lesson_sources, read_source
 from .cells import is_answer
+from .project import Project
 
 Answers = Mapping[str, str]
 
 
-def right_answers(lesson: str) -> dict[str, str]:
+def right_answers(lesson: str, project: Project | None = None) -> dict[str, str]:
     """grade_id -> the answer in the lesson's source."""
-    source = read_source(lesson_sources()[lesson])
+    source = read_source(lesson_sources(project)[lesson], project)
     markers = ("### BEGIN SOLUTION", "### END SOLUTION")
     return {
         cell.id: "\n".join(line for line in cell.source.split("\n") if line.strip() not in markers)

@@ -22,10 +22,8 @@ from traitlets.config.loader import PyFileConfigLoader
 from .build import released_notebook, write_notebook
 from .intake import Submission
 from .nbgrader_config import configure
+from .project import STATE
 from .verify_grading import Outcome
-
-STATE = ".reward-lab"
-"""Folder in a course with what this grader keeps for itself."""
 
 
 class CourseError(Exception):

@@ -18,12 +18,11 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-import reward_lab
-
 from .build import make_course, released_notebook
 from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
 from .intake import Submission, take_in
 from .intake_file import Refused
+from .project import course_project
 from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
 from .settings import Settings
 from .verdict import Verdict
@@ -93,7 +92,7 @@ def grade_files(files: Iterable[Path], settings: Settings) -> Iterator[Verdict]:
     """
     require_sandbox(settings)
     with tempfile.TemporaryDirectory(prefix="reward-lab-") as temporary:
-        make_course(Path(temporary))
+        make_course(Path(temporary), settings.project)
         lessons = pristine_lessons(Path(temporary))
     with make_executor(settings, lessons) as executor:
         for _, outcome in executor.map(grade_file, files, [None] * len(files)):
@@ -108,6 +107,7 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
 
     Raises:
         CourseError: there is no such course, lesson or submission.
+        ProjectError: the project that the course was made from is not where it was, or the lesson has no checks.
         SandboxError: see require_sandbox.
     """
     lessons = pristine_lessons(course)
@@ -116,7 +116,8 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
     folders = sorted(path for path in (course / "submitted").glob(f"*/{lesson}") if path.is_dir())
     if not folders:
         raise CourseError(f"no submissions: expected {course}/submitted/<student>/{lesson}/{lesson}.ipynb")
-    settings = replace(settings, seed=settings.seed or course_seed(course))
+    settings = replace(settings, seed=settings.seed or course_seed(course), project=course_project(course))
+    settings.project.checks(lesson)  # said once, before any submission is graded
     common = _common_key(released_notebook(course, lesson), settings)
     to_do = {}
     for folder in folders:
@@ -186,12 +187,12 @@ def course_seed(course: Path) -> str:
 
 
 def _common_key(pristine: Path, settings: Settings) -> bytes:
-    """A digest of all that the grades of a class have in common: lesson, checks, package, grader, settings."""
+    """A digest of all that the grades of a class have in common: lesson, checks, packages, grader, settings."""
     told = [settings.seed, settings.device, settings.timeout, settings.unsafe]
     digest = hashlib.sha256(json.dumps(told).encode())
-    folders = (Path(reward_lab.__file__).parent, Path(__file__).parent)
+    folders = (*settings.project.packages().values(), Path(__file__).parent)
     files = (
-        path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".csv", ".jsonl")
+        path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"
     )
     for path in (pristine, *sorted(files)):
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -12,6 +12,7 @@ from .gradebook import autograded_notebook, marking_schemes, pristine_lessons
 from .grading import course_seed
 from .intake import Submission, take_in
 from .intake_file import Refused
+from .project import course_project
 from .settings import Settings
 from .verify import Worker
 
@@ -47,7 +48,10 @@ class Verify(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         course, lesson = _course_of(self), resources["nbgrader"]["assignment"]
-        settings = Settings(course_seed(course), self.device, self.timeout, unsafe=self.unsafe)
+        project = course_project(course)
+        settings = Settings(
+            course_seed(course), self.device, self.timeout, unsafe=self.unsafe, project=project
+        )
         if settings not in _workers:
             _workers[settings] = Worker(settings)
             atexit.register(_workers[settings].close)

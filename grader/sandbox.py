@@ -1,7 +1,7 @@
 """Start a worker in a sandbox, and its sessions. The trusted side.
 
 The sandbox is bubblewrap's: no network; no files but Python, its packages, the system's libraries and
-the reward_lab package, all read-only; an environment with nothing of this one in it.
+the packages of the project, all read-only; an environment with nothing of this one in it.
 """
 
 import contextlib
@@ -20,9 +20,8 @@ from pathlib import Path
 
 import matplotlib
 
-import reward_lab
-
 from .codec import ProtocolError
+from .project import Project, own_project
 from .protocol import Channel, TimeLimit, until
 
 START_SECONDS = 600
@@ -63,11 +62,9 @@ def sandbox_problem() -> str | None:
     """Why no sandbox can be made on this machine, or None."""
     if sys.platform != "linux" or shutil.which("bwrap") is None:
         return f"The sandbox needs bubblewrap, which is not installed. {INSTALL} {LAST_RESORT}"
-    probe = subprocess.run(
-        [*_bubblewrap("cpu"), *_python(), "-c", "import ctypes; exit(ctypes.CDLL(None).unshare(0x20020000))"],
-        capture_output=True,
-        text=True,
-    )
+    nested = "import ctypes; exit(ctypes.CDLL(None).unshare(0x20020000))"
+    command = [*_bubblewrap("cpu", own_project()), *_python(), "-c", nested]
+    probe = subprocess.run(command, capture_output=True, text=True)
     if probe.returncode == 0:
         return None
     return f"{NO_NAMESPACES} It said: {probe.stderr.strip()[-300:] or 'no new namespaces'}. {LAST_RESORT}"
@@ -93,22 +90,24 @@ class Sandbox:
     Args:
         device: `cpu`, or `cuda` to let the GPU's device files in.
         unsafe: no sandbox: a plain subprocess.
+        project: whose lessons its submissions answer; None is reward-lab itself.
     """
 
-    def __init__(self, device: str = "cpu", unsafe: bool = False):
+    def __init__(self, device: str = "cpu", unsafe: bool = False, project: Project | None = None):
         self.device, self.unsafe = device, unsafe
+        project = project or own_project()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         ours, theirs = socket.socketpair()
-        command = [*_python(), "-m", "grader.worker", str(theirs.fileno())]
+        command = [*_python(), "-m", "grader.worker", str(theirs.fileno()), project.lessons]
         if unsafe:
             command.append("--unsafe")
         self._process = subprocess.Popen(
-            command if unsafe else [*_bubblewrap(device), *command],
+            command if unsafe else [*_bubblewrap(device, project), *command],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=_environment() if unsafe else None,
+            env=_environment() | project.search_path() if unsafe else None,
             cwd=tempfile.gettempdir() if unsafe else None,
         )
         theirs.close()
@@ -175,7 +174,7 @@ def _python() -> list[str]:
     return [sys.executable, "-s"]
 
 
-def _bubblewrap(device: str) -> list[str]:
+def _bubblewrap(device: str, project: Project) -> list[str]:
     """The command that starts a program in the sandbox."""
     arguments = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
     arguments += ["--uid", "1000", "--gid", "1000"]
@@ -197,7 +196,8 @@ def _bubblewrap(device: str) -> list[str]:
         arguments += ["--ro-bind", folder, folder]
     for file in WORKER_FILES:
         arguments += ["--ro-bind", str(Path(__file__).parent / file), f"{INSIDE}/grader/{file}"]
-    arguments += ["--ro-bind", str(Path(reward_lab.__file__).parent), f"{INSIDE}/reward_lab"]
+    for name, folder in project.packages().items():
+        arguments += ["--ro-bind", str(folder), f"{INSIDE}/{name}"]
     for file in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):  # making it takes seconds
         arguments += ["--ro-bind", str(file), f"/tmp/matplotlib/{file.name}"]
     if device == "cuda":

@@ -1,6 +1,8 @@
 """How to grade."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .project import Project, own_project
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class Settings:
     """Submissions graded at the same time."""
     unsafe: bool = False
     """Grade in a plain subprocess, without a sandbox."""
+    project: Project = field(default_factory=own_project)
+    """Whose lessons are graded."""
 
     @property
     def answer_timeout(self) -> float:

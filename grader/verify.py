@@ -31,7 +31,7 @@ class Worker:
     def sandbox(self) -> Sandbox:
         """The sandbox, started."""
         if self._sandbox is None:
-            self._sandbox = Sandbox(self.settings.device, self.settings.unsafe)
+            self._sandbox = Sandbox(self.settings.device, self.settings.unsafe, self.settings.project)
         return self._sandbox
 
     def grade(self, submission: Submission) -> Outcome:

@@ -1,6 +1,5 @@
 """Grade one submission, within its time. Runs no student code."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -12,6 +11,7 @@ from reward_lab.checks.report import Report
 
 from .cells import defined_names, is_answer
 from .intake import Submission
+from .project import Project
 from .sandbox import Sandbox
 from .settings import Settings
 from .verdict import CheckVerdict, Verdict
@@ -40,10 +40,9 @@ class Outcome:
     errors: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
 
-def exercise_of(check: NotebookNode, lesson: str) -> Exercise:
-    """The exercise that a check cell of a lesson asks for: check.NAME in reward_lab.lessons.lessonNN."""
-    module = importlib.import_module(f"reward_lab.lessons.lesson{lesson[:2]}.checks")
-    return getattr(module, check.id.removeprefix("check_"))
+def exercise_of(check: NotebookNode, lesson: str, project: Project) -> Exercise:
+    """The exercise that a check cell of a project's lesson asks for: check.NAME in the lesson's room."""
+    return getattr(project.checks(lesson), check.id.removeprefix("check_"))
 
 
 class Grading:
@@ -53,7 +52,9 @@ class Grading:
         self.submission, self.settings = submission, settings
         self.sessions = Sessions(sandbox, submission, settings)
         self.checks = self.sessions.checks
-        self.exercises = {cell.id: exercise_of(cell, submission.lesson) for cell in self.checks}
+        self.exercises = {
+            cell.id: exercise_of(cell, submission.lesson, settings.project) for cell in self.checks
+        }
 
     def outcome(self) -> Outcome:
         shortcuts = {cell.id: note for cell in self.checks if (note := self._shortcut(cell))}
@@ -114,7 +115,7 @@ class Grading:
         """Whether the answer calls the package's own version of what it was to write. A nudge, no defence."""
         name = self.exercises[check.id].name
         if any(
-            calls_the_packages_own(cell.source, name)
+            calls_the_packages_own(cell.source, name, self.settings.project.packages())
             for cell in self.sessions.steps
             if cell.id == name or name in defined_names(cell.source)
         ):

@@ -1,6 +1,8 @@
 """Run a student's cells and answer calls. This side is untrusted; nothing it says decides a grade by itself.
 
-    python -m grader.worker FD [--unsafe]      started by sandbox.py, inside the sandbox
+    python -m grader.worker FD LESSONS [--unsafe]      started by sandbox.py, inside the sandbox
+
+LESSONS is the package with the lessons' rooms.
 
 The first process (the keeper) imports everything once, runs no student code, and forks a session for
 each submission: a process in a pid namespace of its own, with fresh temporary folders, without
@@ -38,9 +40,9 @@ POLL_SECONDS = 0.05
 class Keeper:
     """Forks sessions, watches them, ends them. Runs no student code."""
 
-    def __init__(self, control: Channel, sandboxed: bool):
+    def __init__(self, control: Channel, lessons: str, sandboxed: bool):
         self.control, self.sandboxed = control, sandboxed
-        self.shell = preload()
+        self.shell = preload(lessons)
         self.session: int | None = None
         self.helper: int | None = None
         self.dying: int | None = None
@@ -169,7 +171,7 @@ def _wait_for_children(first: int | None) -> None:
 
 def main() -> None:
     control = Channel(socket.socket(fileno=int(sys.argv[1])))
-    keeper = Keeper(control, sandboxed="--unsafe" not in sys.argv)
+    keeper = Keeper(control, sys.argv[2], sandboxed="--unsafe" not in sys.argv)
     import gc
 
     gc.collect()

@@ -1,14 +1,20 @@
 """The student's IPython shell, made once in the keeper."""
 
 import importlib
+import importlib.util
 import pkgutil
+import re
 
 from .worker_stand_ins import install as install_stand_ins
 from .worker_stand_ins import no_threads
 
 
-def preload() -> object:
-    """Import what lessons use and make the student's shell, without a thread and without an operation."""
+def preload(lessons: str) -> object:
+    """Import what lessons use and make the student's shell, without a thread and without an operation.
+
+    Args:
+        lessons: the package with a room for each lesson.
+    """
     no_threads()
     # The first optimizer step imports this, for more than a second: here it is paid once.
     import matplotlib.pyplot  # noqa: F401
@@ -16,11 +22,10 @@ def preload() -> object:
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    import reward_lab.lessons
-
-    for lesson in pkgutil.iter_modules(reward_lab.lessons.__path__):
-        if lesson.ispkg:
-            importlib.import_module(f"reward_lab.lessons.{lesson.name}.checks")
+    for room in pkgutil.iter_modules(importlib.import_module(lessons).__path__):
+        checks = f"{lessons}.{room.name}.checks"
+        if re.fullmatch(r"lesson[0-9]{2}", room.name) and importlib.util.find_spec(checks):
+            importlib.import_module(checks)
 
     class StudentShell(InteractiveShell):
         """IPython's shell without the parts that need a terminal, a network or a history."""

@@ -8,7 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import reward_lab
-from grader.build import BADGE, ROOT, lesson_sources, project_values
+from grader.build import BADGE, ROOT, lesson_sources
+from grader.project import own_project
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EVERYTHING = [
@@ -55,7 +56,7 @@ def test_colabs_own_versions_meet_the_floors():
 
 def test_the_readme_has_a_badge_for_every_lesson_at_the_right_tag():
     readme = (ROOT / "README.md").read_text()
-    values = project_values()
+    values = own_project().values()
     badges = re.findall(BADGE.pattern + r"(\w+)\.ipynb", readme)
     assert sorted(badges) == sorted(lesson_sources())
     start = (

@@ -12,6 +12,7 @@ import torch._dynamo  # noqa: F401  (the first optimizer step would import it)
 
 from grader.gradebook import CourseGradebook, pristine_lessons
 from grader.intake import take_in
+from grader.project import own_project
 from grader.sandbox import Sandbox
 from grader.settings import Settings
 from grader.verify import Worker
@@ -120,7 +121,7 @@ def own_milliseconds(submission) -> float:
             watch.seconds.clear()
             for cell in cells:
                 if cell.id.startswith("check_"):
-                    exercise = exercise_of(cell, submission.lesson)
+                    exercise = exercise_of(cell, submission.lesson, own_project())
                     exercise.run(
                         lambda seed, e=exercise: LocalSubject(namespace[e.name], "cpu", seed), SECRET
                     )

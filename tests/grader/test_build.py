@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from grader.build import ROOT, built_files, drift, lesson_sources, read_source, released_notebook
+from grader.project import Project
 
 LESSONS = list(lesson_sources())
 HIDDEN = re.compile(r"### BEGIN (?:SOLUTION|MARK SCHEME)\n(.*?)### END", re.DOTALL)
@@ -126,7 +127,7 @@ def test_drift_is_a_diff_of_what_differs(checkout):
     )
     stray = checkout / "notebooks" / "99_stray.ipynb"
     stray.write_text("{}")
-    difference = drift(checkout)
+    difference = drift(Project.at(checkout))
     assert "+++ notebooks/01_reward_modeling.ipynb as it builds" in difference
     assert '+    "## 1. Why does this not matter?' in difference
     assert "99_stray.ipynb has no source" in difference
@@ -137,7 +138,7 @@ def test_a_fork_changes_one_line(checkout):
     project.write_text(
         project.read_text().replace("github.com/reward-lab/reward-lab", "github.com/somebody/fork")
     )
-    for path, text in built_files(checkout).items():
+    for path, text in built_files(Project.at(checkout)).items():
         before = path.read_text()
         changed = [(a, b) for a, b in zip(before.splitlines(), text.splitlines(), strict=True) if a != b]
         assert changed
@@ -149,7 +150,7 @@ def test_a_placeholder_that_nothing_fills_in_is_an_error(checkout):
     source = checkout / "solutions" / "01_reward_modeling.py"
     source.write_text(source.read_text().replace("{{tag}}", "{{tagg}}"))
     with pytest.raises(ValueError, match="{{tagg}}"):
-        read_source(source, checkout)
+        read_source(source, Project.at(checkout))
 
 
 def test_check_exits_with_1_and_the_diff_where_a_notebook_drifted():

@@ -1,0 +1,5 @@
+"""Lesson NN."""
+
+from . import checks as check
+
+__all__ = ["check"]

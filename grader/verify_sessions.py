@@ -2,9 +2,7 @@
 
 import contextlib
 import math
-import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
@@ -16,27 +14,15 @@ from .protocol import Channel, TimeLimit
 from .sandbox import Sandbox
 from .settings import Settings
 from .verify_clock import Clock, Stalled
+from .verify_copies import Copies, NoCopy, Process
 from .verify_faults import Faults, is_place, is_run_reply
+from .verify_left_out import LeftOut
 from .verify_subject import NoAnswer
 
 LEAST_SECONDS = 0.5
 """What a statement gets though the time is used up."""
 MAX_PLACES = 1000
 """How often a worker may say that a cell goes on."""
-MAX_LEFT_OUT = 40
-"""Statements that may break their session; the cells that follow are then not run."""
-
-
-@dataclass
-class _Process:
-    """What answers a check: a copy of a session, or the session itself.
-
-    Fields: `channel`; `fragile`, whether it is a copy of a process that had threads; `whole`, whether it is the session.
-    """
-
-    channel: Channel
-    fragile: bool = False
-    whole: bool = False
 
 
 class Sessions:
@@ -52,15 +38,12 @@ class Sessions:
         self.clock = Clock(sandbox, settings.timeout)
         self.faults = Faults(self.steps, getattr(submission, "python", None))
         self.notes: list[str] = []
-        self._skip: dict[str, list[int]] = {}  # statements that are left out, by cell
-        self._dropped: set[str] = set()  # cells that are left out whole
+        self._left_out = LeftOut(self.faults, self.notes, settings.timeout)
         self._limit = 0.0
-        self._left_out = 0
-        self._definitions_only = False
-        self._copies_work = True
+        self._copies = Copies(self.clock, settings)
         self._session: Channel | None = None
         self._next = 0  # the step that the session reaches next
-        self._processes: dict[str, _Process] = {}
+        self._processes: dict[str, Process] = {}
 
     def run_all_cells(self) -> None:
         """Run the cells and fork a copy for every check on the way.
@@ -94,7 +77,7 @@ class Sessions:
                 ):
                     raise
             # Perhaps the copy missed a thread. The process that has them answers in its place.
-            self._copies_work = False
+            self._copies.work = False
             self.end_session()
             process = self._process_for(check)
             for each in earlier:
@@ -136,8 +119,8 @@ class Sessions:
                 self._open_session()
             try:
                 broken = self._run_steps(end, first_time)
-            except _NoCopy:
-                self._copies_work = False
+            except NoCopy:
+                self._copies.work = False
                 self.end_session()
                 continue
             if broken is None:
@@ -148,7 +131,7 @@ class Sessions:
                 raise NoAnswer(f"no answer: the code {self._out_of_time()}")
             how = self._how_it_ended(problem)
             self.end_session()
-            self._leave_out(cell, place, how, first_time)
+            self._left_out.add(cell, place, how, out_of_time=first_time and self.clock.left <= 0)
 
     def _run_steps(self, end: int, first_time: bool) -> tuple | None:
         """Returns (cell, place in it, exception) for the first cell that broke the session, or None."""
@@ -157,7 +140,7 @@ class Sessions:
             if is_check(cell):
                 if first_time:
                     self._fork_copy(cell)
-            elif self._is_to_run(cell):
+            elif self._left_out.is_to_run(cell):
                 place: list[tuple[int, int]] = []
                 try:
                     self._run_cell(cell, place, first_time)
@@ -166,15 +149,9 @@ class Sessions:
             self._next += 1
         return None
 
-    def _is_to_run(self, cell: NotebookNode) -> bool:
-        added = cell.id.startswith("added-")
-        return cell.id not in self._dropped and not (added and self._left_out > MAX_LEFT_OUT)
-
     def _run_cell(self, cell: NotebookNode, place: list, first_time: bool) -> None:
         """Run a cell; keep in `place` which statement it is at."""
-        request = {"op": "run", "source": cell.source, "skip": self._skip.get(cell.id, [])}
-        request["definitions_only"] = self._definitions_only
-        self._session.send(request, watch=self._watch_cell(first_time))
+        self._session.send(self._left_out.request(cell), watch=self._watch_cell(first_time))
         for _ in range(MAX_PLACES):
             self.clock.look_if_due()
             reply = self._session.receive(self._watch_cell(first_time))
@@ -183,7 +160,7 @@ class Sessions:
             elif is_run_reply(reply):
                 if first_time:
                     self.faults.record(cell.id, reply["errors"])
-                    self._note_replaced(reply["replaced"])
+                    self._left_out.note_replaced(reply["replaced"])
                 return
             else:
                 break
@@ -191,41 +168,14 @@ class Sessions:
 
     def _watch_cell(self, first_time: bool):
         left = self.clock.left if first_time else self.clock.left_of_all
-        if self._left_out:
+        if self._left_out.count:
             left /= 2  # what breaks one session after another gets less and less
         self._limit = max(LEAST_SECONDS, min(self.settings.answer_timeout, left))
         return self.clock.watch(self._limit)
 
-    def _leave_out(
-        self, cell: NotebookNode, place: tuple[int, int] | None, how: str, first_time: bool
-    ) -> None:
-        self._left_out += 1
-        number, line = place or (None, 1)
-        if number is None or number in self._skip.get(cell.id, []) or self._left_out > MAX_LEFT_OUT:
-            self._dropped.add(cell.id)
-        else:
-            self._skip.setdefault(cell.id, []).append(number)
-        self.faults.leave_out(cell.id, line, how)
-        if self._left_out <= MAX_LEFT_OUT:
-            self.notes.append(f"cell `{cell.id}`, line {line}, {how}, and was left out")
-        elif self._left_out == MAX_LEFT_OUT + 1:
-            self.notes.append("too many statements broke the session; the student's other cells were not run")
-        if first_time and self.clock.left <= 0 and not self._definitions_only:
-            self._definitions_only = True
-            self.notes.append(
-                f"the cells took more than {self.settings.timeout / 2:g} seconds; they were run again with imports, "
-                "definitions and constants only"
-            )
-
-    def _note_replaced(self, names: list[str]) -> None:
-        for name in names:
-            note = f"a cell replaces IPython's own `{name}`, which has no effect on grading"
-            if note not in self.notes:
-                self.notes.append(note)
-
     # Processes
 
-    def _process_for(self, check: NotebookNode, anew: bool = True) -> _Process:
+    def _process_for(self, check: NotebookNode, anew: bool = True) -> Process:
         """A process in the state in which the lesson reaches this check: a waiting copy, or else a new session.
 
         Args:
@@ -239,40 +189,20 @@ class Sessions:
         if process is None:
             since = self.clock.used
             self._run([step.id for step in self.steps].index(check.id), first_time=False)
-            with contextlib.suppress(_NoCopy):
+            with contextlib.suppress(NoCopy):
                 self._fork_copy(check)
             if check.id not in self._processes:
                 self._next = len(self.steps) + 1  # it can't go on to another check
-                self._processes[check.id] = _Process(self._session, whole=True)
+                self._processes[check.id] = Process(self._session, whole=True)
             self.clock.extend(since)
         return self._processes[check.id]
 
     def _fork_copy(self, check: NotebookNode) -> None:
-        """Have the session fork a copy of itself for this check, if it can.
+        copy = self._copies.fork(self._session)
+        if copy:
+            self._processes[check.id] = copy
 
-        Raises:
-            _NoCopy: it broke, or waits for a lock that a thread holds.
-        """
-        use = self.clock.look()
-        threads = use is not None and use.threads > 1
-        if not self._copies_work or (threads and self.settings.device == "cuda"):
-            return
-        ours, theirs = socket.socketpair()
-        with contextlib.ExitStack() as on_trouble:
-            on_trouble.callback(ours.close)
-            watch = self.clock.watch(self.settings.answer_timeout, fragile=threads)
-            try:
-                with theirs:
-                    self._session.send({"op": "fork"}, (theirs.fileno(),), watch)
-                answer = self._session.receive(watch)
-            except (ProtocolError, TimeLimit):
-                raise _NoCopy from None
-            if not (isinstance(answer, dict) and answer.get("forked") is True):
-                raise _NoCopy
-            self._processes[check.id] = _Process(Channel(ours), fragile=threads)
-            on_trouble.pop_all()
-
-    def _asked(self, process: _Process, request: dict) -> object:
+    def _asked(self, process: Process, request: dict) -> object:
         self._limit = min(self.settings.answer_timeout, max(self.clock.left, 0.1))
         watch = self.clock.watch(self._limit, process.fragile)
         process.channel.send(request, watch=watch)
@@ -298,10 +228,6 @@ class Sessions:
 
     def _out_of_time(self) -> str:
         return f"used up its share of the {self.settings.timeout:g} seconds for a submission"
-
-
-class _NoCopy(Exception):
-    """A session could not be forked."""
 
 
 def _is_step(cell: NotebookNode) -> bool:

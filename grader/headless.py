@@ -1,6 +1,7 @@
 """Execute a notebook without a browser, and take its figures out."""
 
 import base64
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,9 @@ def execute(
 
     config = Config()
     config.KernelManager.transport = "ipc"  # the kernel then opens no network port
+    # By default the sockets lie in this process's folder under one name, where two kernels meet.
+    sockets = tempfile.TemporaryDirectory(prefix="rl-")
+    config.KernelManager.ip = f"{sockets.name}/k"
     client = NotebookClient(
         notebook,
         timeout=timeout,
@@ -47,7 +51,7 @@ def execute(
         config=config,
         on_cell_start=before_cell,
     )
-    with warnings.catch_warnings(action="ignore"):
+    with sockets, warnings.catch_warnings(action="ignore"):
         return client.execute()
 
 

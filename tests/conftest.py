@@ -24,6 +24,7 @@ LONG_FIRST = (
 """What takes longest starts first, so that no worker is left alone with it at the end."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Under pytest-xdist (`--dist loadgroup`) what shares something costly runs in one worker.
 

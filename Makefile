@@ -40,9 +40,6 @@ sandbox:
 demo: setup sandbox
 	@$(BIN)/python -m grader.demo
 
-# One process a core. What shares something costly runs in one process, the longest first (tests/conftest.py).
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
-
 style: setup
 	@echo "== Style"
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet src grader tests
@@ -51,11 +48,11 @@ style: setup
 
 test: style sandbox
 	@echo "== Tests (some minutes: lessons are executed and a class is graded)"
-	@$(PYTEST)
+	@$(BIN)/python -m pytest
 
 test-quick: style
 	@echo "== Tests, but for the slow ones"
-	@$(PYTEST) -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile
 
 notebooks: setup
 	@$(BIN)/python -m grader.build

@@ -1,7 +1,6 @@
 """What several test modules share."""
 
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -13,36 +12,6 @@ for name in ("NBGRADER_EXECUTION", "REWARD_LAB_SEED", "REWARD_LAB_DEVICE"):
 torch.set_num_threads(1)
 
 LESSON = "01_reward_modeling"
-LONG_FIRST = (
-    "lessons/lesson04",
-    "lesson04",
-    "lesson01",
-    "grader/test_attacks",
-    "grader/test_grading",
-    "lesson06",
-)
-"""What takes longest starts first, so that no worker is left alone with it at the end."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Under pytest-xdist (`--dist loadgroup`) what shares something costly runs in one worker.
-
-    A lesson's two runs serve every test that looks at them: one group a lesson. Classes are graded once a file: one
-    group a file.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: next((n for n, name in enumerate(LONG_FIRST) if name in _group(item)), 99))
-
-
-def _group(item) -> str:
-    path = item.path.relative_to(Path(__file__).parent).as_posix()
-    lesson = getattr(item, "callspec", None) and item.callspec.params.get("lesson_run")
-    if lesson:
-        return f"lesson{lesson[:2]}"
-    claims = re.fullmatch(r"lessons/(lesson\d\d)/test_\w*claims\.py", path)
-    return claims.group(1) if claims else path
 
 
 @pytest.fixture(scope="session")

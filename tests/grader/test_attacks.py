@@ -122,11 +122,11 @@ def test_a_crash_costs_its_case_alone(course, pristine, right_answers, tmp_path)
 
 def test_without_the_verifier_a_patched_check_would_have_won():
     """The attack works where the check runs beside the student's code: that is what the sandbox is for."""
-    from reward_lab.checks import exercise
+    from reward_lab.checks import numbers
     from reward_lab.checks.subject import LocalSubject
     from reward_lab.lessons.lesson01 import checks as lesson01
 
-    original = exercise.close
+    original = numbers.close
     from reward_lab.lessons.lesson01.checks import accuracy
 
     expect = accuracy.expect_numbers
@@ -135,4 +135,4 @@ def test_without_the_verifier_a_patched_check_would_have_won():
         report = lesson01.preference_accuracy.report(lambda s: LocalSubject(lambda p, r: 0.123, "cpu", s))
         assert report.score == 2.0
     finally:
-        exercise.close, accuracy.expect_numbers = original, expect
+        numbers.close, accuracy.expect_numbers = original, expect

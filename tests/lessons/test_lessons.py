@@ -34,7 +34,7 @@ def run_once(lesson: str, kind: str):
 
 @pytest.fixture(params=LESSONS)
 def lesson_run(request):
-    """The name of a lesson whose runs a test looks at. All its tests run in one process (see conftest.py)."""
+    """The name of a lesson whose runs a test looks at. Each is executed once in a process."""
     return request.param
 
 

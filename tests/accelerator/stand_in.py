@@ -5,7 +5,6 @@ place fails on a machine without a GPU. It stands on torch's PrivateUse1 device 
 """
 
 import contextlib
-import threading
 import time
 
 import torch
@@ -91,8 +90,7 @@ def within(seconds: float):
 
 def _compute(operation, args: tuple, kwargs: dict):
     """Run an operation on the CPU, and say where its result lies."""
-    # Gradients are computed in a thread of torch's own, which an exception would take down with the process.
-    if time.process_time() > _until[0] and threading.current_thread() is threading.main_thread():
+    if time.process_time() > _until[0]:
         raise OutOfTime
     name = operation._schema.name.removeprefix("aten::")
     leaves = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
@@ -175,7 +173,8 @@ def _with_device(make):
         if device is None or torch.device(device).type != NAME:
             return make(*args, device=device, **kwargs)
         tracked = kwargs.pop("requires_grad", False)
-        return make(*args, **kwargs).to(device).requires_grad_(tracked)
+        there = make(*args, **kwargs).to(device)
+        return there.requires_grad_() if tracked else there
 
     return made
 
@@ -187,6 +186,12 @@ def install() -> str:
         library = torch.library.Library("_", "IMPL")
         library.fallback(lambda operation, *args, **kwargs: _compute(operation, args, kwargs), "PrivateUse1")
         install.library = library  # it deregisters when it is collected
-        torch.tensor, torch.as_tensor = map(_with_device, (torch.tensor, torch.as_tensor))
-        torch.Generator = StandInGenerator
     return NAME
+
+
+REPLACED = {
+    "tensor": _with_device(torch.tensor),
+    "as_tensor": _with_device(torch.as_tensor),
+    "Generator": StandInGenerator,
+}
+"""What has to stand in place of torch's own while the device is in use."""

@@ -153,16 +153,12 @@ def test_a_placeholder_that_nothing_fills_in_is_an_error(checkout):
         read_source(source, Project.at(checkout))
 
 
-def test_check_exits_with_1_and_the_diff_where_a_notebook_drifted():
-    notebook = ROOT / "notebooks" / "01_reward_modeling.ipynb"
-    kept = notebook.read_bytes()
-    try:
-        notebook.write_bytes(kept.replace(b"Lesson 1", b"Lesson One", 1))
-        run = subprocess.run(
-            [sys.executable, "-m", "grader.build", "--check"], capture_output=True, text=True, cwd=ROOT
-        )
-    finally:
-        notebook.write_bytes(kept)
+def test_check_exits_with_1_and_the_diff_where_a_notebook_drifted(checkout):
+    notebook = checkout / "notebooks" / "01_reward_modeling.ipynb"
+    notebook.write_bytes(notebook.read_bytes().replace(b"Lesson 1", b"Lesson One", 1))
+    run = subprocess.run(
+        [sys.executable, "-m", "grader.build", "--check"], capture_output=True, text=True, cwd=checkout
+    )
     assert (
         run.returncode == 1
         and "-" in run.stdout

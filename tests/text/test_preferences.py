@@ -335,6 +335,7 @@ def test_a_text_of_nothing_has_a_finite_score():
     assert model(torch.zeros(2, 3, dtype=torch.int64)).isfinite().all()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length_of_the_texts(tmp_path):
     """80 MB of text are loaded and tokenised; what Python holds stays below 20 MB."""
     rng = np.random.default_rng(0)

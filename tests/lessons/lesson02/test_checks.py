@@ -12,19 +12,16 @@ from grader.grading import grade_files
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from reward_lab import statistics
-from reward_lab.checks.subject import LocalSubject
 from reward_lab.lessons.lesson02 import checks as lesson02
 from reward_lab.lessons.lesson02.checks.abilities import ABILITY_MISTAKES
 from reward_lab.lessons.lesson02.checks.errors import ERROR_MISTAKES
 from reward_lab.lessons.lesson02.checks.order import ORDER_MISTAKES
 from reward_lab.lessons.lesson02.checks.rankings import RANKING_MISTAKES
+from tests.lessons.answers import reports_of
 
 LESSON = "02_bradley_terry"
-SEEDS = ["public", *(f"secret-{number}" for number in range(6))]
 
-
-def report_on(name, answer, seed="public", device="cpu"):
-    return getattr(lesson02, name).report(lambda s: LocalSubject(answer, device, s), seed)
+report_on = reports_of(lesson02)
 
 
 # Legitimate answers
@@ -274,55 +271,34 @@ LEGITIMATE = [
 ]
 
 
-@pytest.mark.parametrize("name, answer", LEGITIMATE)
-def test_a_legitimate_answer_gets_full_marks_whatever_the_seed(name, answer):
-    slow = answer in (mle_by_adam, mle_in_python)
-    for seed in SEEDS[:2] if slow else SEEDS:
-        report = report_on(name, answer, seed)
-        assert report.score == report.max_score, str(report)
-
-
-@pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="no CUDA here: the checks' verdicts on it are not tested"
-)
-@pytest.mark.parametrize("name, answer", LEGITIMATE)
-def test_a_legitimate_answer_gets_full_marks_on_cuda(name, answer):
-    report = report_on(name, answer, "secret", "cuda")
-    assert report.score == report.max_score, str(report)
-
-
 # Mistakes that the checks know by name
 
 
-@pytest.mark.parametrize("said", ABILITY_MISTAKES)
-def test_a_known_mistake_in_the_abilities_is_named(said):
-    report = report_on("bt_mle", lambda wins: ABILITY_MISTAKES[said](wins.double()), "secret")
-    assert report.score < report.max_score and said in str(report)
+def in_float64(mistake):
+    return lambda *tables: mistake(*(table.double() for table in tables))
 
 
-@pytest.mark.parametrize("said", ERROR_MISTAKES)
-def test_a_known_mistake_in_the_standard_errors_is_named(said):
-    def answer(wins, abilities):
-        return ERROR_MISTAKES[said](wins.double(), abilities.double())
+def apart(mistake):
+    """The last number, the home advantage, beside the abilities."""
 
-    report = report_on("bt_standard_errors", answer, "secret")
-    assert report.score < report.max_score and said in str(report)
-
-
-@pytest.mark.parametrize("said", ORDER_MISTAKES)
-def test_a_known_mistake_in_the_order_effect_is_named(said):
     def answer(home_wins, away_wins):
-        found = ORDER_MISTAKES[said](home_wins.double(), away_wins.double())
+        found = mistake(home_wins.double(), away_wins.double())
         return found[:-1], found[-1]
 
-    report = report_on("bt_order_effect", answer, "secret")
-    assert report.score < report.max_score and said in str(report)
+    return answer
 
 
-@pytest.mark.parametrize("said", RANKING_MISTAKES)
-def test_a_known_mistake_in_the_loss_of_a_ranking_is_named(said):
-    report = report_on("plackett_luce_nll", RANKING_MISTAKES[said], "secret")
-    assert report.score < report.max_score and said in str(report)
+KNOWN = [
+    pytest.param(name, said, answer_of(mistake), id=f"{name}-{number}")
+    for name, mistakes, answer_of in (
+        ("bt_mle", ABILITY_MISTAKES, in_float64),
+        ("bt_standard_errors", ERROR_MISTAKES, in_float64),
+        ("bt_order_effect", ORDER_MISTAKES, apart),
+        ("plackett_luce_nll", RANKING_MISTAKES, lambda mistake: mistake),
+    )
+    for number, (said, mistake) in enumerate(mistakes.items())
+]
+FEW_SEEDS = {mle_by_adam: 2, mle_in_python: 2}
 
 
 # Mistakes written as students write them: (exercise, answer, what the report must say)
@@ -476,12 +452,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", MISTAKES)
-def test_a_mistake_loses_points_and_is_told_what_it_is(what):
-    name, answer, says = MISTAKES[what]
-    report = report_on(name, answer, "secret")
-    assert report.score < report.max_score, str(report)
-    assert says in str(report)
+WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
 def test_half_right_answers_get_part_of_the_points():

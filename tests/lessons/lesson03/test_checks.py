@@ -14,20 +14,17 @@ from grader.grading import grade_files
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from reward_lab import statistics as st
-from reward_lab.checks.subject import LocalSubject
 from reward_lab.lessons.lesson03 import checks as lesson03
 from reward_lab.lessons.lesson03.checks.calibrated import CALIBRATION_MISTAKES
 from reward_lab.lessons.lesson03.checks.corrected import CORRECTED_MISTAKES
 from reward_lab.lessons.lesson03.checks.davidson import DAVIDSON_MISTAKES
 from reward_lab.lessons.lesson03.checks.labels import LABEL_MISTAKES
 from reward_lab.lessons.lesson03.checks.smoothed import SMOOTHED_MISTAKES
+from tests.lessons.answers import reports_of
 
-SEEDS = ["public", *(f"secret-{number}" for number in range(6))]
 NAME = "03_noise_ties_calibration"
 
-
-def report_on(name, answer, seed="public", device="cpu"):
-    return getattr(lesson03, name).report(lambda s: LocalSubject(answer, device, s), seed)
+report_on = reports_of(lesson03)
 
 
 # Legitimate answers
@@ -203,26 +200,13 @@ LEGITIMATE = [
 ]
 
 
-@pytest.mark.parametrize("name, answer", LEGITIMATE)
-def test_a_legitimate_answer_gets_full_marks_whatever_the_seed(name, answer):
-    # Drawing 48,000 labels one at a time takes a second for each seed.
-    for seed in SEEDS[:1] if answer is labels_element_by_element else SEEDS:
-        report = report_on(name, answer, seed)
-        assert report.score == report.max_score, str(report)
-
-
 def test_labels_drawn_one_at_a_time_get_full_marks():
     report = report_on("noisy_labels", labels_element_by_element)
     assert report.score == report.max_score, str(report)
 
 
-@pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="no CUDA here: the checks' verdicts on it are not tested"
-)
-@pytest.mark.parametrize("name, answer", LEGITIMATE)
-def test_a_legitimate_answer_gets_full_marks_on_cuda(name, answer):
-    report = report_on(name, answer, "secret", "cuda")
-    assert report.score == report.max_score, str(report)
+# Drawing 48,000 labels one at a time takes a second for each seed.
+FEW_SEEDS = {labels_element_by_element: 1}
 
 
 # Mistakes that the checks know by name
@@ -237,12 +221,6 @@ KNOWN = [
     }.items()
     for number, (said, mistake) in enumerate(mistakes.items())
 ]
-
-
-@pytest.mark.parametrize("name, said, mistake", KNOWN)
-def test_a_known_mistake_is_named(name, said, mistake):
-    report = report_on(name, mistake, "secret")
-    assert report.score < report.max_score and said in str(report)
 
 
 # The known mistakes of labels are laws; these are programs that follow them.
@@ -389,12 +367,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", MISTAKES)
-def test_a_mistake_loses_points_and_is_told_what_it_is(what):
-    name, answer, says = MISTAKES[what]
-    report = report_on(name, answer, "secret")
-    assert report.score < report.max_score, str(report)
-    assert says in str(report)
+WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
 def test_half_right_answers_get_part_of_the_points():

@@ -13,20 +13,17 @@ from grader.grading import grade_files
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from reward_lab import rlhf
-from reward_lab.checks.subject import LocalSubject
 from reward_lab.lessons.lesson06 import checks as lesson06
 from reward_lab.lessons.lesson06.checks.advantages import GAE_MISTAKES
 from reward_lab.lessons.lesson06.checks.clipped import PPO_MISTAKES
 from reward_lab.lessons.lesson06.checks.gradient import GRADIENT_MISTAKES
 from reward_lab.lessons.lesson06.checks.kl import KL_MISTAKES
 from reward_lab.lessons.lesson06.checks.optimum import OPTIMUM_MISTAKES
+from tests.lessons.answers import SEEDS, reports_of
 
 LESSON = "06_policy_gradients_ppo"
-SEEDS = ["public", *(f"secret-{number}" for number in range(6))]
 
-
-def report_on(name, answer, seed="public", device="cpu"):
-    return getattr(lesson06, name).report(lambda s: LocalSubject(answer, device, s), seed)
+report_on = reports_of(lesson06)
 
 
 # Legitimate answers
@@ -177,22 +174,6 @@ LEGITIMATE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name, answer", LEGITIMATE)
-def test_a_legitimate_answer_gets_full_marks_whatever_the_seed(name, answer):
-    for seed in SEEDS:
-        report = report_on(name, answer, seed)
-        assert report.score == report.max_score, str(report)
-
-
-@pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="no CUDA here: the checks' verdicts on it are not tested"
-)
-@pytest.mark.parametrize("name, answer", LEGITIMATE)
-def test_a_legitimate_answer_gets_full_marks_on_cuda(name, answer):
-    report = report_on(name, answer, "secret", "cuda")
-    assert report.score == report.max_score, str(report)
-
-
 # Mistakes that the checks know by name
 
 KNOWN = [
@@ -208,11 +189,7 @@ KNOWN = [
 ]
 
 
-@pytest.mark.parametrize("name, said, mistake", KNOWN)
-def test_a_known_mistake_is_named(name, said, mistake):
-    for seed in SEEDS[:3]:
-        report = report_on(name, mistake, seed)
-        assert report.score < report.max_score and said in str(report), str(report)
+KNOWN_SEEDS = SEEDS[:3]
 
 
 # Mistakes written as students write them: (exercise, answer, what the report must say)
@@ -282,12 +259,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", MISTAKES)
-def test_a_mistake_loses_points_and_is_told_what_it_is(what):
-    name, answer, says = MISTAKES[what]
-    report = report_on(name, answer, "secret")
-    assert report.score < report.max_score, str(report)
-    assert says in str(report), str(report)
+WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
 def test_half_right_answers_get_part_of_the_points():

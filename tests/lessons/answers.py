@@ -1,0 +1,14 @@
+"""What the tests of every lesson's checks share: a check asked about an answer, and the seeds it is asked with."""
+
+from reward_lab.checks.subject import LocalSubject
+
+SEEDS = ["public", *(f"secret-{number}" for number in range(6))]
+
+
+def reports_of(checks):
+    """report_on(name, answer, seed, device) for the exercises of a lesson's module of checks."""
+
+    def report_on(name, answer, seed="public", device="cpu"):
+        return getattr(checks, name).report(lambda s: LocalSubject(answer, device, s), seed)
+
+    return report_on

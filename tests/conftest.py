@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,26 @@ for name in ("NBGRADER_EXECUTION", "REWARD_LAB_SEED", "REWARD_LAB_DEVICE"):
 torch.set_num_threads(1)
 
 LESSON = "01_reward_modeling"
+
+
+def pytest_collection_modifyitems(items):
+    """The long ones first: with several processes, what runs last should be short."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file's tests stay in one process, which makes their fixtures once; but the lessons of a file may part."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFileAndLesson(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            lesson = re.search(r"\[(\d\d)[-_]", test)
+            return file + (lesson[1] if lesson else "")
+
+    config.option.loadscopereorder = False  # it would put the groups of many tests first
+    return ByFileAndLesson(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,11 @@ LEFTOVERS = ("/tmp/pwned", "/tmp/seen", "/tmp/x", "/dev/shm/x")
 """Files that some attacks try to write on the machine that grades them."""
 
 
+def points(verdict) -> dict[str, float]:
+    """What each check of a verdict gave."""
+    return {check.grade_id: check.score for check in verdict.checks}
+
+
 @dataclass(frozen=True)
 class Attack:
     """One submission.

@@ -5,40 +5,14 @@ import time
 
 import pytest
 
-from grader.intake import take_in
 from grader.sandbox import sandbox_problem
-from grader.settings import Settings
-from grader.verify import Worker
 
-from ..conftest import LESSON
-from .attacks import HONEST, notebook, right_with
+from .attacks import HONEST, notebook, points, right_with
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sandbox_problem() is not None, reason=f"no sandbox: {sandbox_problem()}"),
 ]
-
-
-@pytest.fixture(scope="module")
-def worker():
-    with Worker(Settings("s", timeout=24)) as worker:
-        yield worker
-
-
-@pytest.fixture
-def verdict_of(worker, pristine, right_answers, tmp_path):
-    """Grades what `make(pristine, right_answers)` hands in."""
-
-    def grade(make):
-        file = tmp_path / f"{LESSON}.ipynb"
-        file.write_bytes(make(pristine, right_answers))
-        return worker.grade(take_in(file, {LESSON: pristine}, LESSON)).verdict
-
-    return grade
-
-
-def points(verdict) -> dict[str, float]:
-    return {check.grade_id: check.score for check in verdict.checks}
 
 
 def accuracy(change, before="", after=""):

@@ -21,32 +21,14 @@ from grader.settings import Settings
 from grader.verify import Worker
 
 from ..conftest import LESSON
-from .attacks import HONEST, answer, notebook, right_with
+from .attacks import HONEST, answer, notebook, points, right_with
+from .processes import left_running
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sandbox_problem() is not None, reason=f"no sandbox: {sandbox_problem()}"),
 ]
-
-
-@pytest.fixture(scope="module")
-def worker():
-    with Worker(Settings("s", timeout=12)) as worker:
-        yield worker
-
-
-@pytest.fixture
-def verdict_of(worker, pristine, right_answers, tmp_path):
-    def grade(make):
-        file = tmp_path / f"{LESSON}.ipynb"
-        file.write_bytes(make(pristine, right_answers))
-        return worker.grade(take_in(file, {LESSON: pristine}, LESSON)).verdict
-
-    return grade
-
-
-def points(verdict) -> dict[str, float]:
-    return {check.grade_id: check.score for check in verdict.checks}
+TIMEOUT = 12
 
 
 def sending(text: str, times: int = 1, length: int | None = None) -> str:

@@ -1,0 +1,28 @@
+"""A worker that grades what a test hands in."""
+
+import pytest
+
+from grader.intake import take_in
+from grader.settings import Settings
+from grader.verify import Worker
+
+from ..conftest import LESSON
+
+
+@pytest.fixture(scope="module")
+def worker(request):
+    """One worker for a test module, with the module's TIMEOUT in seconds of CPU time, or 24."""
+    with Worker(Settings("s", timeout=getattr(request.module, "TIMEOUT", 24))) as worker:
+        yield worker
+
+
+@pytest.fixture
+def verdict_of(worker, pristine, right_answers, tmp_path):
+    """Grades what `make(pristine, right_answers)` hands in."""
+
+    def grade(make):
+        file = tmp_path / f"{LESSON}.ipynb"
+        file.write_bytes(make(pristine, right_answers))
+        return worker.grade(take_in(file, {LESSON: pristine}, LESSON)).verdict
+
+    return grade

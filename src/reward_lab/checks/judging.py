@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .exercise import Mistake
-from .naming import named
+from .naming import named, ways
 from .subject import LocalSubject, Subject
 from .values import describe, number_text
 
@@ -24,7 +24,7 @@ GRADIENT = "the gradient in "
 def expect_like(
     subject: Subject,
     right: Callable,
-    mistakes: Mapping[str, Callable],
+    mistakes: Mapping[str, Callable | Sequence[Callable]],
     calls: Sequence[tuple],
     read: Read,
     request: str = "call",
@@ -37,7 +37,7 @@ def expect_like(
     Args:
         subject: the student's.
         right: the package's own.
-        mistakes: sentence -> the answer that makes this mistake.
+        mistakes: sentence -> the answer that makes this mistake, or several answers that make it.
         calls: the arguments of each call.
         read: takes a reply apart.
         request: "call" or "differentiate".
@@ -59,7 +59,7 @@ def expect_like(
     if agree(got, want):
         return
     fitting = []
-    for said, mistake in mistakes.items():
+    for said, mistake in ways(mistakes):
         wrong = _outcomes(mistake, calls, read, request, subject.device)
         if wrong is not None and agree(got, wrong) and not agree(wrong, want):
             fitting.append(said)
@@ -157,6 +157,25 @@ def loss_and_gradients(
         return outcome
 
     return read
+
+
+def levels_off(got: Sequence[Outcome], want: Sequence[Outcome]) -> bool:
+    """Whether losses are right but where they are large, and there finite, too small and without a gradient.
+
+    A clamp shows so, and a small number inside a logarithm, whatever the constant. To be used as, or in, an Explain.
+    """
+    seen = False
+    for a, b in zip(got, want, strict=True):
+        if a.keys() != b.keys() or not all(part.isfinite().all() for part in a.values()):
+            return False
+        if all(_same(part, a[part], b[part], rtol=1e-2, atol=1e-2) for part in b):
+            continue
+        gradients = [(a[part].abs(), b[part].abs()) for part in b if part.startswith(GRADIENT)]
+        flat = any(((y > 0.5 * y.max()) & (x < 1e-3 * y.max())).any() for x, y in gradients)
+        if not (flat and a["loss"] < b["loss"]):
+            return False
+        seen = True
+    return seen
 
 
 def normal(

@@ -5,6 +5,7 @@ import math
 import torch
 
 from .exercise import Mistake
+from .naming import named
 from .values import describe, number_text
 
 
@@ -38,7 +39,7 @@ def expect_numbers(
         got: plain data from the student, one value a call.
         expected: the right values.
         usual_mistakes: sentence -> the values that this mistake gives. A mistake is named only when it
-            explains every call.
+            explains every call; where two or three do, they are said as alternatives.
         tolerance: absolute below 1, relative above.
     """
     numbers = [as_number(value) for value in got]
@@ -48,6 +49,6 @@ def expect_numbers(
 
     if agree(expected):
         return
-    likely = next((said for said, wrong in usual_mistakes.items() if agree(wrong)), None)
+    likely = named(said for said, wrong in usual_mistakes.items() if agree(wrong))
     number, right = next(pair for pair in zip(numbers, expected, strict=True) if not close(*pair, tolerance))
     raise Mistake(number_text(right), number_text(number), likely)

@@ -17,7 +17,7 @@ from reward_lab.lessons.lesson02.checks.abilities import ABILITY_MISTAKES
 from reward_lab.lessons.lesson02.checks.errors import ERROR_MISTAKES
 from reward_lab.lessons.lesson02.checks.order import ORDER_MISTAKES
 from reward_lab.lessons.lesson02.checks.rankings import RANKING_MISTAKES
-from tests.lessons.answers import reports_of
+from tests.lessons.answers import known, reports_of
 
 LESSON = "02_bradley_terry"
 
@@ -289,14 +289,14 @@ def apart(mistake):
 
 
 KNOWN = [
-    pytest.param(name, said, answer_of(mistake), id=f"{name}-{number}")
+    pytest.param(*row, id=f"{row[0]}-{number}")
     for name, mistakes, answer_of in (
         ("bt_mle", ABILITY_MISTAKES, in_float64),
         ("bt_standard_errors", ERROR_MISTAKES, in_float64),
         ("bt_order_effect", ORDER_MISTAKES, apart),
         ("plackett_luce_nll", RANKING_MISTAKES, lambda mistake: mistake),
     )
-    for number, (said, mistake) in enumerate(mistakes.items())
+    for *row, number in known({name: mistakes}, answer_of)
 ]
 FEW_SEEDS = {mle_by_adam: 2, mle_in_python: 2}
 

@@ -447,7 +447,7 @@ MISTAKES = {
     "ranking: gradient through the best only": (
         "plackett_luce_nll",
         lambda s, r: statistics.plackett_luce_nll(s.detach(), r) + 0 * s.sum() + s[r[0]] - s[r[0]].detach(),
-        "with gradient"),
+        "the gradient in `scores`"),
     "ranking: hard-coded": ("plackett_luce_nll", lambda s, r: 0 * s.sum() + 0.7209, "some cases fail"),
 }  # fmt: skip
 

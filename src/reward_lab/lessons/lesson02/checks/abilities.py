@@ -120,7 +120,7 @@ ABILITY_MISTAKES: dict[str, Solve | list[Solve]] = {
     PENALTY: [_ridge(1.0), _ridge(2.0)],
     "Only one iteration was made. Go on until the abilities no longer change.": _after(1),
     "The classical iteration was stopped early. In a long chain of players it moves little in a round: go on until the "
-    "abilities no longer change.": [_after(rounds) for rounds in (2, 3, 5, 10, 20, 50, 100, 200, 300, 500)],
+    "abilities no longer change.": [_after(rounds) for rounds in (2, 3, 5, 10, 20, 50, 100, 200)],
     "This averages the log-odds of pairs. Pairs with few games then count for too much: use the likelihood of all games.": (
         lambda w: (w.log() - w.T.log()).fill_diagonal_(0).mean(dim=1)
     ),
@@ -143,7 +143,7 @@ def _explain(got: list[Tensor], want: list[Tensor], calls: Sequence[tuple]) -> s
     won = wins.sum(dim=1)[player].item()
     return (
         f"With your abilities player {player} is promised {won - missing[player]:.5g} wins, and has {won:.5g}. At the "
-        "maximum the two agree: go on for longer, with steps that fit the number of games."
+        "maximum the two agree: leave any penalty out, and go on for longer, with steps that fit the number of games."
     )
 
 

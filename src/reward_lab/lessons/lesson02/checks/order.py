@@ -65,7 +65,8 @@ def _explain(got: list[Tensor], want: list[Tensor], calls: Sequence[tuple]) -> s
     promised = _promised(found, home, away).sum().item()
     return (
         f"With your numbers the home side is promised {promised:.5g} wins, and has {home.sum().item():.5g}. At the "
-        "maximum the two agree, and so they do for each team: go on for longer, with steps that fit the number of games."
+        "maximum the two agree, for each team as well: leave any penalty out, and go on for longer, with steps that fit "
+        "the number of games."
     )
 
 

@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reward_lab.checks.exercise import Exercise
+from reward_lab.checks.exercise import Exercise, Mistake
 from reward_lab.checks.judging import GRADIENT, Outcome, expect_like, levels_off, loss_and_gradients
 from reward_lab.checks.numbers import as_number
 from reward_lab.checks.subject import Subject
+from reward_lab.checks.values import number_text
 from reward_lab.statistics.plackett_luce import plackett_luce_nll as right_nll
 
 plackett_luce_nll = Exercise(
@@ -94,12 +95,17 @@ LOSS = loss_and_gradients(("scores", "ranking"), reduce="Sum over the places.")
 
 def _read(value: object, arguments: tuple) -> Outcome:
     """The loss and its gradient. With one item there is no choice, and the constant 0 is as good as a sum of none."""
-    scores = arguments[0]
-    if len(scores) == 1 and type(value) is tuple and value[1] is None:
-        return {
-            "loss": torch.tensor(as_number(value[0], "a 0-dim tensor"), dtype=torch.float64),
-            f"{GRADIENT}`scores`": torch.zeros(1, dtype=torch.float64),
-        }
+    if type(value) is tuple and value[1] is None and not (isinstance(value[0], Tensor) and value[0].dim()):
+        result = value[0].detach() if isinstance(value[0], Tensor) else value[0]
+        number = as_number(result, "a 0-dim tensor")
+        if len(arguments[0]) == 1:
+            zero = torch.zeros(1, dtype=torch.float64)
+            return {"loss": zero[0] + number, f"{GRADIENT}`scores`": zero}
+        raise Mistake(
+            "a 0-dim tensor that can be differentiated by the scores",
+            number_text(number),
+            "The result is cut off from the scores: keep to tensors, without .item(), .detach() or float().",
+        )
     return LOSS(value, arguments)
 
 

@@ -20,7 +20,7 @@ from reward_lab.lessons.lesson03.checks.corrected import CORRECTED_MISTAKES
 from reward_lab.lessons.lesson03.checks.davidson import DAVIDSON_MISTAKES
 from reward_lab.lessons.lesson03.checks.labels import LABEL_MISTAKES
 from reward_lab.lessons.lesson03.checks.smoothed import SMOOTHED_MISTAKES
-from tests.lessons.answers import reports_of
+from tests.lessons.answers import known, reports_of
 
 NAME = "03_noise_ties_calibration"
 
@@ -212,14 +212,15 @@ FEW_SEEDS = {labels_element_by_element: 1}
 # Mistakes that the checks know by name
 
 KNOWN = [
-    pytest.param(name, said, mistake, id=f"{name}-{number}")
-    for name, mistakes in {
-        "smoothed_bt_loss": SMOOTHED_MISTAKES,
-        "flip_corrected_loss": CORRECTED_MISTAKES,
-        "davidson_nll": DAVIDSON_MISTAKES,
-        "calibration": CALIBRATION_MISTAKES,
-    }.items()
-    for number, (said, mistake) in enumerate(mistakes.items())
+    pytest.param(*row, id=f"{row[0]}-{number}")
+    for *row, number in known(
+        {
+            "smoothed_bt_loss": SMOOTHED_MISTAKES,
+            "flip_corrected_loss": CORRECTED_MISTAKES,
+            "davidson_nll": DAVIDSON_MISTAKES,
+            "calibration": CALIBRATION_MISTAKES,
+        }
+    )
 ]
 
 

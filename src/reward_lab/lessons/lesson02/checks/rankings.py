@@ -95,7 +95,8 @@ LOSS = loss_and_gradients(("scores", "ranking"), reduce="Sum over the places.")
 
 def _read(value: object, arguments: tuple) -> Outcome:
     """The loss and its gradient. With one item there is no choice, and the constant 0 is as good as a sum of none."""
-    if type(value) is tuple and value[1] is None and not (isinstance(value[0], Tensor) and value[0].dim()):
+    cut_off = type(value) is tuple and (value[1] is None or value[1][0] is None)
+    if cut_off and not (isinstance(value[0], Tensor) and value[0].dim()):
         result = value[0].detach() if isinstance(value[0], Tensor) else value[0]
         number = as_number(result, "a 0-dim tensor")
         if len(arguments[0]) == 1:

@@ -18,7 +18,7 @@ from reward_lab.lessons.lesson01.checks.accuracy import ACCURACY_MISTAKES
 from reward_lab.lessons.lesson01.checks.dataset import RANKING_MISTAKES
 from reward_lab.lessons.lesson01.checks.held_out import REPORT_MISTAKES
 from reward_lab.lessons.lesson01.checks.step import STEP_MISTAKES
-from tests.lessons.answers import reports_of
+from tests.lessons.answers import known, reports_of
 
 report_on = reports_of(lesson01)
 
@@ -267,14 +267,17 @@ def ranking(quality):
 
 
 KNOWN = [
-    pytest.param(name, said, answer, id=f"{name}-{number}")
-    for name, mistakes in {
-        "preference_accuracy": ACCURACY_MISTAKES,
-        "training_step": STEP_MISTAKES,
-        "held_out_report": REPORT_MISTAKES,
-        "SyntheticPreferenceDataset": {said: ranking(quality) for said, quality in RANKING_MISTAKES.items()},
-    }.items()
-    for number, (said, answer) in enumerate(mistakes.items())
+    pytest.param(*row, id=f"{row[0]}-{number}")
+    for *row, number in known(
+        {
+            "preference_accuracy": ACCURACY_MISTAKES,
+            "training_step": STEP_MISTAKES,
+            "held_out_report": REPORT_MISTAKES,
+            "SyntheticPreferenceDataset": {
+                said: ranking(quality) for said, quality in RANKING_MISTAKES.items()
+            },
+        }
+    )
 ]
 
 

@@ -646,6 +646,21 @@ MISTAKES = {
 WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
+# Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter
+EQUIVALENT = {
+    "preference_accuracy": {
+        r"mean\(\)$": "a 0-dim tensor counts as a number",
+        r"-> return \(reward_preferred > reward_rejected\)\.double": "the mean is a number in either precision",
+        r"\.detach\(\)": "no gradient is asked for",
+    },
+    "training_step": {
+        r"model\.float\(\)": "the model is in float32 already",
+        r"(preferred|rejected)\.detach\(\)": "token ids carry no gradient",
+        r"loss\.(float|detach)\(\)": "the loss is in float32, and only its number is returned",
+    },
+}
+
+
 def test_half_right_answers_get_part_of_the_points():
     by_case = {
         "preference_accuracy": (lambda p, r: (p >= r).double().mean().item(), 1.0),

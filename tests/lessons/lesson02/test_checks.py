@@ -707,6 +707,24 @@ MISTAKES = {
 WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
+# Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter
+EQUIVALENT = {
+    "bt_standard_errors": {
+        r"-> a = abilities$": "the precision of the abilities is enough: they are given so",
+        r"\.float\(\)": "float32 here costs less than one part in a thousand",
+        r"\.detach\(\)": "no gradient is asked for",
+        r"chance\.clamp": "a probability is between -20 and 20",
+        r"sum\(dim=0\)": "the matrix is symmetric",
+    },
+    "plackett_luce_nll": {
+        r"\.float\(\)": "the precision of float32 is enough",
+        r"ranking\.detach": "a ranking carries no gradient",
+        r"logcumsumexp\(dim=0\)$": "the sum does not ask for the order of its terms",
+        r"(flip\(-1\)|dim=-1)": "there is one dimension",
+    },
+}
+
+
 def test_half_right_answers_get_part_of_the_points():
     by_case = {
         "bt_mle": (iteration_without_a_test, 2.0),

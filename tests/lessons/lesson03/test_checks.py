@@ -567,6 +567,31 @@ MISTAKES = {
 WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
+# Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter
+EQUIVALENT = {
+    "smoothed_bt_loss": {},
+    "flip_corrected_loss": {
+        r"-> rate = torch\.tensor": "the rate's place and precision: it has four digits, and the device is the CPU here",
+        r"rate\.(detach|float|clamp)": "a rate is a number between 0 and 1 without a gradient",
+        r"(margin|kept|flipped)\.float\(\)": "the precision of float32 is enough",
+        r"-margin\.clamp\(-20, 20\)": "beyond 20 the other of the two probabilities decides, but for 1e-9",
+        r"logaddexp\(flipped, kept\)": "a sum",
+    },
+    "davidson_nll": {
+        r"\.float\(\)": "the precision of float32 is enough",
+        r"log_nu\.clamp": "no log_nu beyond 20 is promised: there all comparisons, or none, are ties",
+        r"outcome\.(detach|clamp)": "outcomes are 0, 1 and 2",
+    },
+    "calibration": {
+        r"happened = outcomes": "True is 1 and False is 0 in any precision",
+        r"\.detach\(\)": "no gradient is asked for",
+        r"\.float\(\)": "no probability is so near to an edge, and five digits are compared",
+        r"(probabilities|happened|outcomes|inside|count|mean|rate)\.clamp": "none of these is beyond 20, or the check says so",
+        r"\.mean\(\)$": "a 0-dim tensor counts as a number",
+    },
+}
+
+
 def test_half_right_answers_get_part_of_the_points():
     naive = CORRECTED_MISTAKES[next(said for said in CORRECTED_MISTAKES if said.startswith("At flip rate 0"))]
     by_case = {

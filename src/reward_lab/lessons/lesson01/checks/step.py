@@ -105,19 +105,22 @@ def _random_tables(draw: torch.Generator, vocab_size: int, scale: float = 1.0) -
     return {name: torch.randn(vocab_size, generator=draw) * scale for name in ProbeModel.TABLES}
 
 
+VOCABULARY = 50
+
+
 def _drawn(draw: torch.Generator, batch: int = 9, **changes: object) -> Setup:
-    pairs = tuple(torch.randint(12, (2, batch, 4), generator=draw))
-    return Setup(_random_tables(draw, 12), 2.0, 0.5, pairs, **changes)
+    pairs = tuple(torch.randint(VOCABULARY, (2, batch, 4), generator=draw))
+    return Setup(_random_tables(draw, VOCABULARY), 2.0, 0.5, pairs, **changes)
 
 
 @training_step.case("one step from fresh gradients", points=1.0)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    _check_steps(subject, _drawn(draw), _drawn(draw, buffers=_random_tables(draw, 12)))
+    _check_steps(subject, _drawn(draw), _drawn(draw, buffers=_random_tables(draw, VOCABULARY)))
 
 
 @training_step.case("gradients left over from before do not matter", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    _check_steps(subject, _drawn(draw, gradients=_random_tables(draw, 12)))
+    _check_steps(subject, _drawn(draw, gradients=_random_tables(draw, VOCABULARY)))
 
 
 @training_step.case("large gradients, no clipping", points=0.5)

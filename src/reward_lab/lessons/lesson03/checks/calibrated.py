@@ -139,7 +139,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     one = _away_from_edges(draw, 1, 3)
     _check(
         subject,
-        (p, _outcomes(draw, p), 20),
+        (p, _outcomes(draw, p), 40),
         (p, _outcomes(draw, p), 1),
         (one, torch.tensor([True]), 3),
     )

@@ -184,4 +184,12 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     i, j, log_nu, outcome = _comparisons(draw, 9)
     far = 750 + 200 * torch.rand(9, generator=draw)  # beyond what float64 can take the exp of
     high, low = (i.detach() + far).requires_grad_(), (j.detach() - far).requires_grad_()
-    _check(subject, _comparisons(draw, 9), (high, low, log_nu, outcome), (low, high, log_nu, outcome))
+    same_side = []
+    for shift in (800, -800):  # in float64: in float32 the difference of two such numbers is rough
+        a, b, nu, ends = _comparisons(draw, 9, dtype=torch.float64)
+        same_side.append(
+            ((a.detach() + shift).requires_grad_(), (b.detach() + shift).requires_grad_(), nu, ends)
+        )
+    _check(
+        subject, _comparisons(draw, 9), (high, low, log_nu, outcome), (low, high, log_nu, outcome), *same_side
+    )

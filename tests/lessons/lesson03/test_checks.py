@@ -586,8 +586,17 @@ EQUIVALENT = {
         r"happened = outcomes": "True is 1 and False is 0 in any precision",
         r"\.detach\(\)": "no gradient is asked for",
         r"\.float\(\)": "no probability is so near to an edge, and five digits are compared",
-        r"(probabilities|happened|outcomes|inside|count|mean|rate)\.clamp": "none of these is beyond 20, or the check says so",
+        r"(probabilities|happened|outcomes|inside|count|mean|rate)\.clamp": "none of these is beyond 20",
         r"\.mean\(\)$": "a 0-dim tensor counts as a number",
+        r"-> count = inside\.sum\(\)$": "a 0-dim tensor counts as a number",
+        r"-> mean, rate = .*mean\(\), happened\[inside\]\.mean\(\)\.item": "a 0-dim tensor counts as a number",
+        r"happened\[inside\]\.mean\(\)\)$": "a 0-dim tensor counts as a number",
+        r"-> mean, rate = \(probabilities\[inside\]\.mean": "five digits are compared",
+    },
+    "noisy_labels": {
+        r"<= (p|flip_rate)$": "a uniform number is equal to another once in 16 million draws",
+        r"p\.(detach|float|clamp)": "shape, device and numbers from 0 to 1 stay as they are",
+        r"generator=generator\) <": "the device is the CPU here",
     },
 }
 

@@ -232,7 +232,7 @@ print(f"logsigmoid {rl.bradley_terry_loss(far_wrong, torch.zeros(1)).item()}")
 #
 # `preference_accuracy(reward_preferred, reward_rejected) -> float`
 #
-# Both inputs are tensors of shape `(n,)`, with at least one pair, and finite. Return the fraction of pairs whose
+# Both inputs are float32 or float64 tensors of shape `(n,)`, with at least one pair, and finite. Return the fraction of pairs whose
 # preferred reward is **strictly** higher. A tie is not a correct ranking. A Python float, a NumPy number and a
 # 0-dim tensor all count.
 #
@@ -285,7 +285,7 @@ check.preference_accuracy(preference_accuracy)
 # - `rejected`: the other one, of the same kind.
 #
 # All tokens are independent and uniform on 0 .. `vocab_size - 1`. At equal quality either order is right. Pairs
-# differ from index to index. You may draw in `__getitem__` or draw everything in `__init__`; both count.
+# differ from index to index, and any of them may be asked for at any time, and again. You may draw in `__getitem__` or draw everything in `__init__`; both count.
 #
 # **By hand.** With `seq_len = 4`, the draws `[9, 1, 3, 3]` (mean 4.0) and `[5, 5, 5, 2]` (mean 4.25): the second is
 # preferred, though the first holds the largest token.
@@ -357,9 +357,9 @@ print(f"model parameters: {sum(p.numel() for p in reward_model.parameters()):,}"
 # `training_step(model, optimizer, preferred, rejected) -> float`
 #
 # `preferred` and `rejected` are int64 token ids of shape `(batch, seq_len)`. `model(token_ids)` gives rewards of
-# shape `(batch,)`. Take exactly one plain `optimizer.step()` on the **mean** Bradley-Terry loss of the batch, and
+# shape `(batch,)`. Take exactly one plain `optimizer.step()`, of the optimizer that is given, on the **mean** Bradley-Terry loss of the batch, and
 # return the loss from **before** the step, as a number. Three things to get right:
-# - the loss must be right for margins from -200 to +200;
+# - the loss and its gradient must be right for margins from -200 to +200, 0 among them;
 # - gradients left over from before must not matter;
 # - no clipping, and the model stays in the mode in which it came.
 #

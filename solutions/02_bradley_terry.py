@@ -194,8 +194,12 @@ rl.plots.show(
 # zero**, right to 0.001, as a floating-point tensor of shape `(K,)`, on any device, or as a list of K numbers. No prior, no penalty, nothing added to
 # the counts. Leave `wins` as it is.
 #
-# Tables come with a few games or with many thousands, and some pairs may never have met. That is fine as long as the graph is
-# strongly connected. If no finite estimate exists, raise a `ValueError` whose message says why:
+# Tables come with a few games or with many thousands, for up to 20 players, and some pairs may never have met. That is fine as long as the graph is
+# strongly connected. In a long chain, where each player has met the next one only, the classical iteration moves little in a round and may need
+# a thousand of them: stop when nothing moves any more, not after a number of rounds that looked large. One call may compute for 5 seconds, which
+# any of the ways below does many times over.
+#
+# If no finite estimate exists, raise a `ValueError` whose message says why:
 # - the players fall into groups that never met: the message contains `not connected`;
 # - otherwise: the message contains `never loses` or `never wins`, whichever you like.
 #
@@ -207,7 +211,7 @@ rl.plots.show(
 # <details><summary>Hint 1</summary><code>statistics.reachable(wins).all()</code> says whether arrows lead from everybody to everybody. What does <code>statistics.reachable(wins + wins.T)</code> say?</details>
 # <details><summary>Hint 2</summary>The classical iteration: with worth <code>exp(a)</code>, the new worth of i is its wins divided by the sum over j of games[i, j] / (worth[i] + worth[j]). Take logarithms and centre. Repeat.</details>
 # <details><summary>Hint 3</summary>Or minimise minus the log-likelihood with <code>torch.optim.LBFGS(..., line_search_fn="strong_wolfe")</code> in float64. Divide it by the number of games: a fixed step that suits ten games is far too long for ten thousand. Whatever you do, bound the number of iterations.</details>
-# <details><summary>Solution idea</summary>First the two tests with <code>reachable</code>, on games and then on wins. Then start from zeros, and apply the classical iteration until nothing moves by more than 1e-10.</details>
+# <details><summary>Solution idea</summary>First the two tests with <code>reachable</code>, on games and then on wins. Then start from zeros, and apply the classical iteration until nothing moves by more than 1e-10. If it still moves after very many rounds, say so with an error: values that have not converged look like any others.</details>
 
 # %% nbgrader={"grade_id": "bt_mle", "solution": true}
 def bt_mle(wins):
@@ -230,13 +234,13 @@ def bt_mle(wins):
     if not statistics.reachable(wins).all():
         raise ValueError("there is a group that never loses to the rest")
     abilities = torch.zeros(len(wins), dtype=torch.float64, device=wins.device)
-    for _ in range(10_000):
+    for _ in range(100_000):
         worth = abilities.exp()
         worth = wins.sum(dim=1) / (games / (worth.unsqueeze(1) + worth)).sum(dim=1)
         before, abilities = abilities, worth.log() - worth.log().mean()
         if (abilities - before).abs().max() < 1e-10:
-            break
-    return abilities
+            return abilities
+    raise RuntimeError("after 100,000 rounds the abilities still move: they are not the estimate")
     ### END SOLUTION
 
 # %% nbgrader={"grade_id": "check_bt_mle", "grade": true, "locked": true, "points": 3}
@@ -338,8 +342,9 @@ for team, ability, value in zip(teams, abilities, published, strict=True):
 #
 # `wins` is as in TODO 1. `abilities` is a `(K,)` tensor, float32 or float64. Return the standard errors of the **centred**
 # abilities, right to one part in a thousand, as a floating-point tensor of shape `(K,)` or a list of K numbers. Evaluate the matrix at the
-# abilities that are given: they need not be centred, and need not be the estimate that belongs to the table. You may rely on one thing: the
-# players are connected by games.
+# abilities that are given: they need not be centred (they may all lie near 1,000, or near -1,000), and need not be the estimate that belongs to the
+# table. You may rely on one thing: the players are connected by games. Somebody may never have lost; some pairs may have played once and others
+# a million times.
 #
 # **By hand.** `[[0, 3], [1, 0]]` with abilities `[0.5493, -0.5493]` gives `[0.5774, 0.5774]`.
 #
@@ -541,7 +546,8 @@ for name, shares in covered.items():
 # - `home_wins[i, j]`: wins of `i` over `j` **at i's ground**;
 # - `away_wins[i, j]`: wins of `i` over `j` **at j's ground**.
 #
-# So `home_wins[i, j] + away_wins[j, i]` games were played at i's ground. The calendar may be uneven. Return a tuple: the maximum-likelihood abilities, centred, as in TODO 1, and
+# So `home_wins[i, j] + away_wins[j, i]` games were played at i's ground. The calendar may be uneven: a pair may have met at one ground only, and either
+# table by itself may leave somebody without a win. Counts may be fractions, and may go into the ten thousands. Return a tuple (a list or a namedtuple will do): the maximum-likelihood abilities, centred, as in TODO 1, and
 # `alpha` as a number (a Python float or a 0-dim tensor), all right to 0.001.
 #
 # If no finite estimate exists, raise a `ValueError` with a message; any wording will do. Two cases are asked for, and two tests find them:
@@ -648,7 +654,8 @@ print(f"largest change of an ability: {(with_effect - abilities).abs().max():.3f
 #
 # `scores` is a `(K,)` tensor, float32 or float64, K of 1 or more: one score per item. `ranking` is a `(K,)` int64 tensor that holds the **item numbers, best first**:
 # `ranking[0]` is the number of the best item. Every item is in it once, and there are no ties. Return minus the logarithm of the probability, the **sum** over places, as a 0-dim tensor
-# through which gradients flow to `scores`. It must be right for scores in the hundreds, above and below zero; the precision of float32 is enough. With one item the loss is 0.
+# through which gradients flow to `scores`. It must be right for scores from -1,000 to 1,000; the precision of float32 is enough. With one item there is nothing to choose: the loss is 0, and a constant
+# will do there.
 #
 # **By hand.** Scores `[2.0, 1.0, 0.0]`: ranking `[0, 1, 2]` gives 0.7209, ranking `[2, 1, 0]` gives 3.7209.
 #

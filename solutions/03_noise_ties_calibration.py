@@ -171,7 +171,7 @@ print(f"E[p(1-p)] = {limits.brier:.4f}, E[min(p, 1-p)^2] = {wrong_floor:.4f}")
 # - it is then turned into its opposite with probability `flip_rate`.
 #
 # Return a bool tensor of p's shape, on p's device. Every random number comes from the generator, as it is: do not
-# seed it, copy it, or use another one. Only how often a label is True counts, not how you draw it: one draw with the
+# seed it, copy it, or use another one, and leave the global generator alone. Only how often a label is True counts, not how you draw it: one draw with the
 # right probability is as good as two.
 #
 # **By hand.** p = 1 and flip rate 0.2: the label is True with probability 0.8. p = 0.5: with probability 0.5,
@@ -283,7 +283,7 @@ for rate, scale, accuracy in zip(RATES, plain_scales.T, accuracies.T, strict=Tru
 # the rejected one. `smoothing` is a Python float from 0 to 0.5. Return the **mean** over the pairs of $\ell_s$, as a
 # 0-dim tensor that can be differentiated. The target of the preferred text is 1 - smoothing. (Some libraries spread
 # the smoothing over both classes, and so use half as much. We do not.) The loss and its gradient must be right for
-# margins from -1,000 to +1,000, and at smoothing 0.
+# margins from -1,000 to +1,000, 0 among them, and at smoothing 0.
 #
 # **By hand.** Margins 2 and -1, smoothing 0.1. The first pair: $0.9 \cdot 0.1269 + 0.1 \cdot 2.1269 = 0.3269$. The
 # second: $0.9 \cdot 1.3133 + 0.1 \cdot 0.3133 = 1.2133$. The mean is 0.7701.
@@ -330,7 +330,7 @@ check.smoothed_bt_loss(smoothed_bt_loss)
 #
 # `margin` as before; positive where the text that was **labelled** as preferred has the higher reward. `flip_rate` is
 # a Python float, at least 0 and below 0.5. Return the **mean** over the pairs of $\ell_e$, as a 0-dim tensor that can
-# be differentiated. The loss and its gradient must be right for margins from -1,000 to +1,000, and also at flip rate
+# be differentiated. The loss and its gradient must be right for margins from -1,000 to +1,000, and also at a flip rate of 0.001 or
 # 0, where this is the Bradley-Terry loss. That last corner is where the formula as written breaks: $\sigma(-1000)$ is
 # 0 in 32 bits.
 #

@@ -7,12 +7,16 @@ import os
 import random
 import sys
 import warnings
+from collections import namedtuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
 import reward_lab as rl
+from grader.codec import LENGTHS, encode
+from grader.decoder import decode
 from reward_lab.checks.exercise import Exercise, Mistake
 from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.report import present
@@ -92,6 +96,27 @@ def test_numpy_scalars_and_parameters_are_plain_and_depth_and_size_are_limited()
         nested = [nested]
     assert "Opaque" in repr(plain(nested))
     assert isinstance(plain([0] * 200_000), Opaque)
+
+
+def test_a_namedtuple_is_the_tuple_that_it_holds_and_its_own_code_is_not_asked():
+    class Sly(NamedTuple):
+        abilities: list
+        alpha: float
+
+        def __iter__(self):
+            raise AssertionError
+
+        def __len__(self):
+            raise AssertionError
+
+    for kind in (namedtuple("Effect", "abilities alpha"), Sly):
+        reduced = plain(kind([1.0, 2.0], 0.5))
+        assert type(reduced) is tuple and same(reduced, ([1.0, 2.0], 0.5))
+        frame = encode(reduced)
+        header, body = LENGTHS.unpack(frame[: LENGTHS.size])
+        assert decode(frame[LENGTHS.size :][:header], bytearray(frame[LENGTHS.size + header :])) == reduced
+    assert isinstance(plain(type("Mine", (Sly,), {})([1.0], 0.5)), Opaque)
+    assert isinstance(plain(type("Other", (tuple,), {})([1.0])), Opaque)
 
 
 def test_plain_tensors_are_copies():

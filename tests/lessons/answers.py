@@ -1,5 +1,6 @@
 """What the tests of every lesson's checks share: a check asked about an answer, and the seeds it is asked with."""
 
+from reward_lab.checks.naming import ways
 from reward_lab.checks.subject import LocalSubject
 
 SEEDS = ["public", *(f"secret-{number}" for number in range(6))]
@@ -12,3 +13,12 @@ def reports_of(checks):
         return getattr(checks, name).report(lambda s: LocalSubject(answer, device, s), seed)
 
     return report_on
+
+
+def known(tables, program=lambda mistake: mistake):
+    """(exercise, sentence, answer, number) of each way to make each mistake in these tables, exercise -> mistakes."""
+    return [
+        (name, said, program(mistake), number)
+        for name, mistakes in tables.items()
+        for number, (said, mistake) in enumerate(ways(mistakes))
+    ]

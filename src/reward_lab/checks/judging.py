@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .exercise import Mistake
-from .naming import named
+from .naming import named, ways
 from .subject import LocalSubject, Subject
 from .values import describe, number_text
 
@@ -24,7 +24,7 @@ GRADIENT = "the gradient in "
 def expect_like(
     subject: Subject,
     right: Callable,
-    mistakes: Mapping[str, Callable],
+    mistakes: Mapping[str, Callable | Sequence[Callable]],
     calls: Sequence[tuple],
     read: Read,
     request: str = "call",
@@ -37,7 +37,7 @@ def expect_like(
     Args:
         subject: the student's.
         right: the package's own.
-        mistakes: sentence -> the answer that makes this mistake.
+        mistakes: sentence -> the answer that makes this mistake, or several answers that make it.
         calls: the arguments of each call.
         read: takes a reply apart.
         request: "call" or "differentiate".
@@ -59,7 +59,7 @@ def expect_like(
     if agree(got, want):
         return
     fitting = []
-    for said, mistake in mistakes.items():
+    for said, mistake in ways(mistakes):
         wrong = _outcomes(mistake, calls, read, request, subject.device)
         if wrong is not None and agree(got, wrong) and not agree(wrong, want):
             fitting.append(said)
@@ -157,6 +157,28 @@ def loss_and_gradients(
         return outcome
 
     return read
+
+
+def levels_off(got: Sequence[Outcome], want: Sequence[Outcome]) -> bool:
+    """Whether some calls are right, and all others have a wrong, finite loss and no gradient where it should be large.
+
+    A clamp shows so, and a small number inside a logarithm, whatever the constant. To be used as, or in, an Explain.
+    """
+    flat = []
+    for a, b in zip(got, want, strict=True):
+        if a.keys() != b.keys() or not all(part.isfinite().all() for part in a.values()):
+            return False
+        if not all(_same(part, a[part], b[part], rtol=1e-2, atol=1e-2) for part in b):
+            flat.append(not _same("loss", a["loss"], b["loss"], rtol=1e-2, atol=1e-2) and _is_flat(a, b))
+    return bool(flat) and all(flat) and len(flat) < len(got)
+
+
+def _is_flat(got: Outcome, want: Outcome) -> bool:
+    """Whether a gradient is 0 everywhere, or at an entry where it should be nearly as large as anywhere."""
+    pairs = [(got[part].abs(), want[part].abs()) for part in want if part.startswith(GRADIENT)]
+    if not any(a.any() for a, _ in pairs):
+        return True
+    return any(((b > 0.4 * b.max()) & (a < 1e-3 * b.max())).any() for a, b in pairs if b.numel())
 
 
 def normal(

@@ -63,8 +63,13 @@ def _model_state(model: ProbeModel) -> dict:
 
 
 def _build_sgd(data: dict, built: Sequence[object], device: str) -> torch.optim.SGD:
+    """An optimizer of the model among the arguments; with `buffers`, table -> momentum so far, one that is on its way."""
     # SGD, because Adam's first step is the learning rate times a sign: it hides a wrong gradient.
-    return torch.optim.SGD(built[data["model"]].parameters(), lr=data["lr"])
+    model, buffers = built[data["model"]], data.get("buffers", {})
+    optimizer = torch.optim.SGD(model.parameters(), lr=data["lr"], momentum=0.9 if buffers else 0.0)
+    for name, buffer in buffers.items():
+        optimizer.state[model.tables[name]]["momentum_buffer"] = buffer.clone().to(device)
+    return optimizer
 
 
 def _sgd_state(optimizer: torch.optim.SGD) -> dict:

@@ -189,10 +189,11 @@ class LocalSubject:
                 raise  # the Stop button, or a grader's time limit
             except BaseException as error:  # SystemExit too: one answer must not end the whole check
                 failure = _failure(error)
-        after = tuple(
-            RECIPES[a.recipe][1](b) if isinstance(a, Probe) else plain(b)
-            for a, b in zip(arguments, built, strict=True)
-        )
+            # Still as it was left: a probe's state may look at what surrounds the call.
+            after = tuple(
+                RECIPES[a.recipe][1](b) if isinstance(a, Probe) else plain(b)
+                for a, b in zip(arguments, built, strict=True)
+            )
         return Reply(value, failure, after, printed.getvalue())
 
 

@@ -18,6 +18,15 @@ _STAND_IN = np.random.MT19937()
 """Draws NumPy's random numbers while an answer is called."""
 
 
+_seeds: list[int] = []
+"""What the generators were seeded with, of the calls that are running."""
+
+
+def seed_of_the_call() -> int | None:
+    """What `seeded` gave the generators, for whom it surrounds; None outside."""
+    return _seeds[-1] if _seeds else None
+
+
 @contextlib.contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
     """Seed every generator, and put all of them back afterwards: checking must not change a lesson."""
@@ -31,9 +40,11 @@ def seeded(seed: int, device: str) -> Iterator[None]:
     torch.default_generator.manual_seed(seed)  # torch.manual_seed does the same, many times slower
     if device != "cpu" or cuda_states:  # it is slow too
         torch.cuda.manual_seed_all(seed)
+    _seeds.append(seed)
     try:
         yield
     finally:
+        _seeds.pop()
         random.setstate(python_state)
         np.random.set_bit_generator(numpy_generator)
         torch.set_rng_state(torch_state)

@@ -28,9 +28,12 @@ def plain(value: object, depth: int = 0) -> object:
     """A copy of `value` as plain data, with an Opaque in place of all that is not.
 
     Tensors keep their shape, dtype, device and `requires_grad`, and lose their graph. A NumPy scalar
-    becomes the Python number. Types are compared exactly: a subclass can redefine any operation.
+    becomes the Python number, a namedtuple the tuple. Types are compared exactly: a subclass can redefine any operation.
     """
     kind = type(value)
+    if _is_namedtuple(kind):
+        # Its own `__iter__` and `__len__`, if it has any, are not asked.
+        value, kind = tuple(tuple.__iter__(value)), tuple
     if value is None or kind in (bool, int, float, str):
         return value
     if kind in (torch.Tensor, nn.Parameter) and value.layout is torch.strided:
@@ -49,6 +52,11 @@ def plain(value: object, depth: int = 0) -> object:
         if all(type(key) in (str, int) for key in value):
             return {key: plain(item, depth + 1) for key, item in value.items()}
     return Opaque(_type_name(kind))
+
+
+def _is_namedtuple(kind: type) -> bool:
+    """Whether a class was made by `collections.namedtuple` or `typing.NamedTuple`, and not subclassed since."""
+    return type(kind) is type and kind.__bases__ == (tuple,) and type(kind.__dict__.get("_fields")) is tuple
 
 
 def _type_name(kind: type) -> str:

@@ -18,7 +18,7 @@ from reward_lab.lessons.lesson01.checks.accuracy import ACCURACY_MISTAKES
 from reward_lab.lessons.lesson01.checks.dataset import RANKING_MISTAKES
 from reward_lab.lessons.lesson01.checks.held_out import REPORT_MISTAKES
 from reward_lab.lessons.lesson01.checks.step import STEP_MISTAKES
-from tests.lessons.answers import reports_of
+from tests.lessons.answers import known, reports_of
 
 report_on = reports_of(lesson01)
 
@@ -44,6 +44,10 @@ def accuracy_that_makes_noise(reward_preferred, reward_rejected):
 
 
 ACCURACIES = {
+    "sign": lambda p, r: (torch.sign(p - r) == 1).double().mean(),
+    "count_nonzero": lambda p, r: torch.count_nonzero(p > r) / len(p),
+    "one minus the others": lambda p, r: 1 - (p <= r).double().mean().item(),
+    "argmax": lambda p, r: (torch.stack([r, p]).argmax(0) == 1).sum().item() / p.numel(),
     "item": lambda p, r: (p > r).float().mean().item(),
     "0-dim tensor": lambda p, r: (p > r).double().mean(),
     "0-dim float32 tensor": lambda p, r: (p > r).float().mean(),
@@ -118,11 +122,43 @@ class TiesTheOtherWay(DrawsTwicePerItem):
         return {"rejected": worse, "preferred": better}
 
 
+class KeepsItems(DrawsTwicePerItem):
+    """Draws a pair when it is first asked for, and remembers it."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.items = {}
+
+    def __getitem__(self, idx):
+        if idx not in self.items:
+            self.items[idx] = super().__getitem__(idx)
+        return self.items[idx]
+
+
+class SortsByTheSum(DrawsTwicePerItem):
+    def __getitem__(self, idx):
+        both = torch.randint(self.vocab_size, (2, self.seq_len))
+        order = both.sum(dim=1).argsort(descending=True)
+        return dict(zip(("preferred", "rejected"), both[order], strict=True))
+
+
+class ListOfDicts(DrawsTwicePerItem):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.all = [DrawsTwicePerItem.__getitem__(self, idx) for idx in range(self.num_pairs)]
+
+    def __len__(self):
+        return len(self.all)
+
+    def __getitem__(self, idx):
+        return self.all[idx]
+
+
 DATASETS = {
     kind.__name__: kind
     for kind in (
         DrawsTwicePerItem, DrawsAllAtOnce, DrawsFromItsIndex, DrawsWithNumpy, DrawsWithRandom, TiesTheOtherWay,
-        rl.SyntheticPreferenceDataset,
+        KeepsItems, SortsByTheSum, ListOfDicts, rl.SyntheticPreferenceDataset,
     )
 }  # fmt: skip
 
@@ -167,7 +203,30 @@ def step_that_zeroes_on_both_sides(model, optimizer, preferred, rejected):
     return np.float64(loss.item())
 
 
+def step_that_drops_gradients(model, optimizer, preferred, rejected):
+    for parameter in model.parameters():
+        parameter.grad = None
+    margin = model(preferred) - model(rejected)
+    loss = torch.nn.SoftMarginLoss()(margin, torch.ones_like(margin))
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def step_with_a_closure(model, optimizer, preferred, rejected):
+    def closure():
+        optimizer.zero_grad()
+        loss = -F.logsigmoid(model(preferred) - model(rejected)).mean()
+        loss.backward()
+        return loss
+
+    return optimizer.step(closure).item()
+
+
 STEPS = {
+    "soft margin": step_that_drops_gradients,
+    "closure": step_with_a_closure,
+    "log_softmax": step_with_loss(lambda p, r: -torch.stack([p, r]).log_softmax(0)[0].mean()),
     "logsigmoid": step_with_loss(lambda p, r: -F.logsigmoid(p - r).mean()),
     "softplus": step_with_loss(lambda p, r: F.softplus(r - p).mean()),
     "cross entropy": step_with_loss(
@@ -240,10 +299,47 @@ def report_with_modes_of_every_module(model, train_pairs, held_out_pairs):
     return {"train_accuracy": a, "held_out_accuracy": b, "gap": a - b}
 
 
+def report_with_a_helper(model, train_pairs, held_out_pairs):
+    def accuracy(pairs):
+        with torch.no_grad():
+            return rl.preference_accuracy(*(model(tokens) for tokens in pairs))
+
+    training = model.training
+    model.eval()
+    report = {"train_accuracy": accuracy(train_pairs), "held_out_accuracy": accuracy(held_out_pairs)}
+    if training:
+        model.train()
+    return {**report, "gap": report["train_accuracy"] - report["held_out_accuracy"]}
+
+
+def report_in_one_forward(model, train_pairs, held_out_pairs):
+    mode = model.training
+    with torch.no_grad():
+        rewards = model.eval()(torch.cat([*train_pairs, *held_out_pairs]))
+    model.train(mode)
+    n, m = len(train_pairs[0]), len(held_out_pairs[0])
+    a, b, c, d = rewards.split([n, n, m, m])
+    train, held_out = (a > b).sum().item() / n, np.mean((c > d).tolist())
+    return {"gap": train - held_out, "train_accuracy": train, "held_out_accuracy": held_out}
+
+
+def report_on_lists(model, train_pairs, held_out_pairs):
+    was = model.training
+    model.eval()
+    numbers = {}
+    for name, (p, r) in (("train", train_pairs), ("held_out", held_out_pairs)):
+        with torch.inference_mode():
+            right = [a > b for a, b in zip(model(p).tolist(), model(r).tolist(), strict=True)]
+        numbers[f"{name}_accuracy"] = right.count(True) / len(right)
+    model.train(was)
+    return {**numbers, "gap": numbers["train_accuracy"] - numbers["held_out_accuracy"]}
+
+
 REPORTS = {
     function.__name__: function
     for function in (
-        report_in_batches, report_on_a_copy, report_row_by_row, report_with_modes_of_every_module, rl.held_out_report
+        report_in_batches, report_on_a_copy, report_row_by_row, report_with_modes_of_every_module, rl.held_out_report,
+        report_with_a_helper, report_in_one_forward, report_on_lists,
     )
 }  # fmt: skip
 LEGITIMATE = [
@@ -267,14 +363,17 @@ def ranking(quality):
 
 
 KNOWN = [
-    pytest.param(name, said, answer, id=f"{name}-{number}")
-    for name, mistakes in {
-        "preference_accuracy": ACCURACY_MISTAKES,
-        "training_step": STEP_MISTAKES,
-        "held_out_report": REPORT_MISTAKES,
-        "SyntheticPreferenceDataset": {said: ranking(quality) for said, quality in RANKING_MISTAKES.items()},
-    }.items()
-    for number, (said, answer) in enumerate(mistakes.items())
+    pytest.param(*row, id=f"{row[0]}-{number}")
+    for *row, number in known(
+        {
+            "preference_accuracy": ACCURACY_MISTAKES,
+            "training_step": STEP_MISTAKES,
+            "held_out_report": REPORT_MISTAKES,
+            "SyntheticPreferenceDataset": {
+                said: ranking(quality) for said, quality in RANKING_MISTAKES.items()
+            },
+        }
+    )
 ]
 
 
@@ -389,7 +488,63 @@ def own_optimizer(model, optimizer, preferred, rejected):
     return rl.training_step(model, torch.optim.Adam(model.parameters()), preferred, rejected)
 
 
+class OneChain(DrawsTwicePerItem):
+    """Each pair shares a sequence with the next."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.all = torch.randint(self.vocab_size, (self.num_pairs + 1, self.seq_len))
+
+    def __getitem__(self, idx):
+        a, b = self.all[idx], self.all[idx + 1]
+        return {"preferred": a, "rejected": b} if a.sum() >= b.sum() else {"preferred": b, "rejected": a}
+
+
+class HandsOutOnce(DrawsTwicePerItem):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.left = {idx: DrawsTwicePerItem.__getitem__(self, idx) for idx in range(self.num_pairs)}
+
+    def __getitem__(self, idx):
+        return self.left.pop(idx)
+
+
+def kinked_step(model, optimizer, preferred, rejected):
+    return step_with_loss(lambda p, r: (torch.relu(r - p) + torch.log1p(torch.exp(-(r - p).abs()))).mean())(
+        model, optimizer, preferred, rejected
+    )
+
+
+def step_by_hand(model, optimizer, preferred, rejected):
+    loss = rl.bradley_terry_loss(model(preferred), model(rejected))
+    model.zero_grad()
+    loss.backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter -= optimizer.param_groups[0]["lr"] * parameter.grad
+    return loss.item()
+
+
 MISTAKES = {
+    "accuracy: in float32": (
+        "preference_accuracy", lambda p, r: (p.float() > r.float()).double().mean(), "cut to float32"),
+    "accuracy: a margin of 1e-12": (
+        "preference_accuracy", lambda p, r: (p > r + 1e-12).double().mean(), "close calls"),
+    "accuracy: without ties": (
+        "preference_accuracy", lambda p, r: (p > r)[p != r].double().mean().nan_to_num(), "leaves ties out"),
+    "data: one chain": ("SyntheticPreferenceDataset", OneChain, "more than one pair"),
+    "data: handed out once": ("SyntheticPreferenceDataset", HandsOutOnce, "KeyError"),
+    "step: a kink": ("training_step", kinked_step, "have a kink there"),
+    "step: by hand": ("training_step", step_by_hand, "The one that is given has a state"),
+    "step: clamped at 88": (
+        "training_step", step_with_loss(lambda p, r: -F.logsigmoid((p - r).clamp(-88, 88)).mean()), "were clamped"),
+    "step: 1e-10 inside": (
+        "training_step", step_with_loss(lambda p, r: -torch.log((p - r).sigmoid() + 1e-10).mean()), "levels off"),
+    "report: rounded": (
+        "held_out_report",
+        lambda m, t, h: {key: round(number, 3) for key, number in rl.held_out_report(m, t, h).items()},
+        "rounded"),
     "accuracy: nothing returned": ("preference_accuracy", lambda p, r: None, "is a `return` missing?"),
     "accuracy: one number a pair": ("preference_accuracy", lambda p, r: (p > r).float(), "reduce over the pairs"),
     "accuracy: a bool": ("preference_accuracy", lambda p, r: bool((p > r).all()), "bool"),
@@ -489,6 +644,21 @@ MISTAKES = {
 
 
 WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
+
+
+# Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter
+EQUIVALENT = {
+    "preference_accuracy": {
+        r"mean\(\)$": "a 0-dim tensor counts as a number",
+        r"-> return \(reward_preferred > reward_rejected\)\.double": "the mean is a number in either precision",
+        r"\.detach\(\)": "no gradient is asked for",
+    },
+    "training_step": {
+        r"model\.float\(\)": "the model is in float32 already",
+        r"(preferred|rejected)\.detach\(\)": "token ids carry no gradient",
+        r"loss\.(float|detach)\(\)": "the loss is in float32, and only its number is returned",
+    },
+}
 
 
 def test_half_right_answers_get_part_of_the_points():

@@ -1,9 +1,11 @@
 """The checks of lesson 2 accept every legitimate way to write an answer, and name the usual mistakes."""
 
+import collections
 import math
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 import torch.nn.functional as F
 
@@ -17,7 +19,7 @@ from reward_lab.lessons.lesson02.checks.abilities import ABILITY_MISTAKES
 from reward_lab.lessons.lesson02.checks.errors import ERROR_MISTAKES
 from reward_lab.lessons.lesson02.checks.order import ORDER_MISTAKES
 from reward_lab.lessons.lesson02.checks.rankings import RANKING_MISTAKES
-from tests.lessons.answers import reports_of
+from tests.lessons.answers import known, reports_of
 
 LESSON = "02_bradley_terry"
 
@@ -103,6 +105,89 @@ def mle_in_python(wins):
         ]
         a = [x - sum(a) / len(a) for x in a]
     return a
+
+
+def iterate(wins, rounds, until=0.0):
+    """The classical iteration, which stops after so many rounds, or where nothing moves by more than `until`."""
+    refuse(wins)
+    wins = wins.double()
+    games, a = wins + wins.T, torch.zeros(len(wins), dtype=torch.float64, device=wins.device)
+    for _ in range(rounds):
+        worth = a.exp()
+        new = (wins.sum(1) / (games / (worth[:, None] + worth)).sum(1)).log()
+        new = new - new.mean()
+        moved, a = (new - a).abs().max(), new
+        if moved < until:
+            break
+    return a
+
+
+def mle_with_scipy(wins):
+    refuse(wins)
+    won = wins.cpu().numpy().astype(float)
+
+    def loss(a):
+        margins = a[:, None] - a
+        chance = 1 / (1 + np.exp(-margins))
+        slope = ((won + won.T) * chance).sum(1) - won.sum(1)
+        return (won * np.logaddexp(0, -margins)).sum() / won.sum(), slope / won.sum()
+
+    a = scipy.optimize.minimize(loss, np.zeros(len(won)), jac=True, method="BFGS", options={"gtol": 1e-9}).x
+    return torch.as_tensor(a - a.mean())
+
+
+def mle_by_gradient_steps_that_fit(wins):
+    """Each player's surplus, divided by a bound on its curvature."""
+    refuse(wins)
+    wins = wins.double()
+    games, a = wins + wins.T, torch.zeros(len(wins), dtype=torch.float64, device=wins.device)
+    for _ in range(4000):
+        surplus = wins.sum(1) - (games * torch.sigmoid(a[:, None] - a)).sum(1)
+        a = a + 2 * surplus / games.sum(1)
+        a = a - a.mean()
+    return a
+
+
+def errors_by_eigenvectors(wins, abilities):
+    values, vectors = torch.linalg.eigh(statistics.bt_information(wins, abilities))
+    return (vectors[:, 1:].square() / values[1:]).sum(1).sqrt()
+
+
+def errors_with_a_multiplier(wins, abilities):
+    """The constraint "sum zero" as one more row and column."""
+    information = statistics.bt_information(wins, abilities).cpu().numpy()
+    players = len(information)
+    bordered = np.ones((players + 1, players + 1))
+    bordered[:-1, :-1], bordered[-1, -1] = information, 0
+    return np.sqrt(np.diag(np.linalg.inv(bordered))[:-1]).tolist()
+
+
+def errors_in_a_basis(wins, abilities):
+    information = statistics.bt_information(wins, abilities)
+    start = torch.eye(len(wins), dtype=torch.float64, device=information.device)
+    start[:, 0] = 1
+    basis = torch.linalg.qr(start).Q[:, 1:]
+    return (basis @ torch.linalg.inv(basis.T @ information @ basis) @ basis.T).diagonal().sqrt()
+
+
+Effect = collections.namedtuple("Effect", "abilities alpha")
+
+
+def by_lbfgs_as_the_hint_says(home, away):
+    parameters = torch.zeros(len(home) + 1, dtype=torch.float64, device=home.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([parameters], max_iter=500, line_search_fn="strong_wolfe")
+
+    def loss():
+        optimizer.zero_grad()
+        margins = parameters[:-1].unsqueeze(1) - parameters[:-1]
+        won = home * F.logsigmoid(margins + parameters[-1]) + away * F.logsigmoid(margins - parameters[-1])
+        value = -won.sum() / (home.sum() + away.sum())
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    found = parameters.detach()
+    return Effect(found[:-1] - found[:-1].mean(), found[-1])
 
 
 def errors_by_minor(wins, abilities):
@@ -234,6 +319,29 @@ def nll_by_cross_entropy(scores, ranking):
     return torch.stack([F.cross_entropy(ordered[None, t:], first) for t in range(len(ordered))]).sum()
 
 
+def nll_from_behind(scores, ranking):
+    ordered = scores[ranking]
+    total, loss = ordered[-1], 0 * ordered[-1]
+    for score in reversed(ordered[:-1].unbind()):
+        total = torch.logaddexp(total, score)
+        loss = loss + total - score
+    return loss
+
+
+def nll_over_choices(scores, ranking):
+    """k - 1 choices: with one item there is none, and the result is a constant."""
+    left = scores[ranking]
+    terms = [torch.logsumexp(left[t:], dim=0) - left[t] for t in range(len(left) - 1)]
+    return sum(terms, start=torch.tensor(0.0, device=scores.device))
+
+
+def nll_by_gather(scores, ranking):
+    ordered = scores.gather(0, ranking)
+    behind = torch.arange(len(ordered), device=scores.device)
+    table = torch.where(behind[:, None] <= behind, ordered, -torch.inf)
+    return torch.logsumexp(table, dim=1).sum() - ordered.sum()
+
+
 LEGITIMATE = [
     pytest.param(name, answer, id=f"{name}-{how}")
     for name, answers in {
@@ -244,6 +352,10 @@ LEGITIMATE = [
             "Newton, float32 out": mle_by_newton,
             "Adam in float32": mle_by_adam,
             "a list": mle_in_python,
+            "1,000 rounds": lambda w: iterate(w, 1000),
+            "until nothing moves": lambda w: iterate(w, 100_000, until=1e-8),
+            "scipy": mle_with_scipy,
+            "gradient steps": mle_by_gradient_steps_that_fit,
         },
         "bt_standard_errors": {
             "the package's": statistics.bt_standard_errors,
@@ -252,12 +364,17 @@ LEGITIMATE = [
             "autograd": errors_by_autograd,
             "numpy, a list": errors_with_numpy,
             "the inputs' precision": errors_in_the_inputs_precision,
+            "eigenvectors": errors_by_eigenvectors,
+            "a multiplier": errors_with_a_multiplier,
+            "a basis": errors_in_a_basis,
         },
         "bt_order_effect": {
             "the package's": statistics.bt_order_effect,
             "L-BFGS": effect_by(by_lbfgs),
             "logistic regression": effect_by(by_newton),
             "ascent, plain numbers": effect_by(by_ascent),
+            "a namedtuple": lambda home, away: Effect(*statistics.bt_order_effect(home, away)),
+            "the hint": effect_by(by_lbfgs_as_the_hint_says),
         },
         "plackett_luce_nll": {
             "the package's": statistics.plackett_luce_nll,
@@ -265,6 +382,11 @@ LEGITIMATE = [
             "mask": nll_by_mask,
             "shifted softmax": nll_by_shifted_softmax,
             "cross entropy": nll_by_cross_entropy,
+            "from behind": nll_from_behind,
+            "choices": nll_over_choices,
+            "gather": nll_by_gather,
+            "touched by all scores": lambda s, r: statistics.plackett_luce_nll(s, r) + 0 * s.sum(),
+            "a number for one item": lambda s, r: statistics.plackett_luce_nll(s, r) if len(s) > 1 else 0,
         },
     }.items()
     for how, answer in answers.items()
@@ -289,14 +411,14 @@ def apart(mistake):
 
 
 KNOWN = [
-    pytest.param(name, said, answer_of(mistake), id=f"{name}-{number}")
+    pytest.param(*row, id=f"{row[0]}-{number}")
     for name, mistakes, answer_of in (
         ("bt_mle", ABILITY_MISTAKES, in_float64),
         ("bt_standard_errors", ERROR_MISTAKES, in_float64),
         ("bt_order_effect", ORDER_MISTAKES, apart),
         ("plackett_luce_nll", RANKING_MISTAKES, lambda mistake: mistake),
     )
-    for number, (said, mistake) in enumerate(mistakes.items())
+    for *row, number in known({name: mistakes}, answer_of)
 ]
 FEW_SEEDS = {mle_by_adam: 2, mle_in_python: 2}
 
@@ -392,7 +514,137 @@ def right_loss(change):
     return lambda scores, ranking: change(statistics.plackett_luce_nll(scores, ranking))
 
 
+def reaches_in_three_hops(wins):
+    for table, reason in ((wins + wins.T, "not connected"), (wins, "never loses")):
+        one = (table > 0).double()
+        if (torch.eye(len(wins)) + one + one @ one + one @ one @ one == 0).any():
+            raise ValueError(reason)
+    return statistics.bt_mle(wins)
+
+
+def whole_wins_only(wins):
+    if ((wins > 0) & (wins < 1)).any():
+        raise ValueError("never loses")
+    return statistics.bt_mle(wins)
+
+
+def asks_player_0_only(wins):
+    if not statistics.reachable(wins + wins.T).all():
+        raise ValueError("not connected")
+    if not statistics.reachable(wins)[0].all():
+        raise ValueError("never loses")
+    return statistics.bt_mm_path(wins, 3000)[-1]
+
+
+def penalised_mle(weight, per_game):
+    def bt_mle(wins):
+        refuse(wins)
+        wins = wins.double()
+        a = torch.zeros(len(wins), dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.LBFGS([a], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
+
+        def loss():
+            optimizer.zero_grad()
+            value = -(wins * F.logsigmoid(a[:, None] - a)).sum() / (wins.sum() if per_game else 1)
+            value = value + weight * a.square().sum()
+            value.backward()
+            return value
+
+        optimizer.step(loss)
+        return a.detach()
+
+    return bt_mle
+
+
+def errors_from_worths(wins, abilities):
+    worth = abilities.double().exp()
+    p = worth[:, None] / (worth[:, None] + worth)
+    weight = (wins + wins.T) * p * (1 - p)
+    return torch.linalg.inv(torch.diag(weight.sum(1)) - weight + 1).diagonal().sub(1 / len(wins) ** 2).sqrt()
+
+
+def with_test(test):
+    """The package's effect, behind a test of one's own that refuses too much."""
+
+    def bt_order_effect(home_wins, away_wins):
+        if test(home_wins, away_wins):
+            raise ValueError("no estimate")
+        return statistics.bt_order_effect(home_wins, away_wins)
+
+    return bt_order_effect
+
+
+def with_weak_test(test):
+    """A fit behind a test that lets too much through."""
+
+    def bt_order_effect(home_wins, away_wins):
+        if test(home_wins + away_wins) or not (home_wins.any() and away_wins.any()):
+            raise ValueError("no estimate")
+        found = by_lbfgs(home_wins.double(), away_wins.double())
+        return found[0].detach(), found[1].item()
+
+    return bt_order_effect
+
+
+def effect_by_fixed_steps(home, away):
+    """Gradient descent on the loss summed over all games."""
+    found = torch.zeros(len(home) + 1, dtype=torch.float64, requires_grad=True)
+    for _ in range(500):
+        margins = found[:-1, None] - found[:-1]
+        won = home * F.logsigmoid(margins + found[-1]) + away * F.logsigmoid(margins - found[-1])
+        (slope,) = torch.autograd.grad(-won.sum(), found)
+        found = (found - 0.01 * slope).detach().requires_grad_()
+    return found[:-1].detach() - found[:-1].detach().mean(), found[-1].item()
+
+
 MISTAKES = {
+    "mle: 200 rounds": ("bt_mle", lambda w: iterate(w, 200), "stopped early"),
+    "mle: 300 rounds": ("bt_mle", lambda w: iterate(w, 300), "is promised"),
+    "mle: until it moves by 1e-4": ("bt_mle", lambda w: iterate(w, 10_000, until=1e-4), "is promised"),
+    "mle: three hops": ("bt_mle", reaches_in_three_hops, "some through many others"),
+    "mle: wins below 1": ("bt_mle", whole_wins_only, "not how often they won"),
+    "mle: half wins cut": ("bt_mle", lambda w: statistics.bt_mle(w.long()), "Half a win counts half"),
+    "mle: from player 0": ("bt_mle", asks_player_0_only, "Test for it before you fit"),
+    "mle: a penalty": ("bt_mle", penalised_mle(0.05, False), "A penalty on the squares"),
+    "mle: a penalty per game": ("bt_mle", penalised_mle(0.01, True), "A penalty on the squares"),
+    "errors: coarse": (
+        "bt_standard_errors",
+        lambda w, a: torch.linalg.pinv(statistics.bt_information(w, a), rtol=1e-6).diagonal().sqrt(),
+        "its tolerance is too coarse"),
+    "errors: the test of TODO 1": (
+        "bt_standard_errors",
+        lambda w, a: (refuse(w), statistics.bt_standard_errors(w, a))[1],
+        "leave the tests of TODO 1 out"),
+    "errors: worths": ("bt_standard_errors", errors_from_worths, "exp of an ability of a thousand overflows"),
+    "order: each table by itself": (
+        "bt_order_effect",
+        with_test(lambda h, a: not (statistics.reachable(h).all() and statistics.reachable(a).all())),
+        "not each by itself"),
+    "order: each pair at each ground": (
+        "bt_order_effect", with_test(lambda h, a: ((h + a.T) == 0).sum() > len(h)), "met at one ground only"),
+    "order: half wins cut": (
+        "bt_order_effect", lambda h, a: statistics.bt_order_effect(h.long(), a.long()), "Half a win counts half"),
+    "order: a team that never wins": (
+        "bt_order_effect",
+        with_weak_test(lambda w: not statistics.reachable(w + w.T).all() or (w.sum(0) == 0).any()),
+        "one team never wins"),
+    "order: a group that never loses": (
+        "bt_order_effect",
+        with_weak_test(lambda w: not statistics.reachable(w + w.T).all() or (w.sum(0) * w.sum(1) == 0).any()),
+        "one group never loses"),
+    "order: fixed steps": ("bt_order_effect", effect_by(effect_by_fixed_steps), "steps that fit the number of games"),
+    "order: a probability": (
+        "bt_order_effect", fitted_effect(lambda a, alpha: (a, 1 / (1 + math.exp(-alpha)))), "This alpha is a probability"),
+    "ranking: float64": (
+        "plackett_luce_nll",
+        lambda s, r: sum(-(s[r].double()[t:].exp() / s[r].double()[t:].exp().sum())[0].log() for t in range(len(s))),
+        "in float64 too"),
+    "ranking: a floor of 1e-20": (
+        "plackett_luce_nll",
+        lambda s, r: sum(-s[r][t:].softmax(0)[0].clamp(min=1e-20).log() for t in range(len(s))),
+        "the loss levels off"),
+    "ranking: clamped at 55": (
+        "plackett_luce_nll", lambda s, r: statistics.plackett_luce_nll(s.clamp(-55, 55), r), "the loss levels off"),
     "mle: nothing returned": ("bt_mle", lambda w: None, "is a `return` missing?"),
     "mle: numpy": ("bt_mle", lambda w: statistics.bt_mle(w).numpy(), "Turn the array into a tensor"),
     "mle: a column": ("bt_mle", lambda w: statistics.bt_mle(w).unsqueeze(1), "One number per player"),
@@ -447,12 +699,30 @@ MISTAKES = {
     "ranking: gradient through the best only": (
         "plackett_luce_nll",
         lambda s, r: statistics.plackett_luce_nll(s.detach(), r) + 0 * s.sum() + s[r[0]] - s[r[0]].detach(),
-        "with gradient"),
+        "the gradient in `scores`"),
     "ranking: hard-coded": ("plackett_luce_nll", lambda s, r: 0 * s.sum() + 0.7209, "some cases fail"),
 }  # fmt: skip
 
 
 WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
+
+
+# Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter
+EQUIVALENT = {
+    "bt_standard_errors": {
+        r"-> a = abilities$": "the precision of the abilities is enough: they are given so",
+        r"\.float\(\)": "float32 here costs less than one part in a thousand",
+        r"\.detach\(\)": "no gradient is asked for",
+        r"chance\.clamp": "a probability is between -20 and 20",
+        r"sum\(dim=0\)": "the matrix is symmetric",
+    },
+    "plackett_luce_nll": {
+        r"\.float\(\)": "the precision of float32 is enough",
+        r"ranking\.detach": "a ranking carries no gradient",
+        r"logcumsumexp\(dim=0\)$": "the sum does not ask for the order of its terms",
+        r"(flip\(-1\)|dim=-1)": "there is one dimension",
+    },
+}
 
 
 def test_half_right_answers_get_part_of_the_points():

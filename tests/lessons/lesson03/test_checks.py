@@ -1,5 +1,6 @@
 """The checks of lesson 3 accept every legitimate way to write an answer, and name the usual mistakes."""
 
+import collections
 import math
 import random
 
@@ -20,7 +21,7 @@ from reward_lab.lessons.lesson03.checks.corrected import CORRECTED_MISTAKES
 from reward_lab.lessons.lesson03.checks.davidson import DAVIDSON_MISTAKES
 from reward_lab.lessons.lesson03.checks.labels import LABEL_MISTAKES
 from reward_lab.lessons.lesson03.checks.smoothed import SMOOTHED_MISTAKES
-from tests.lessons.answers import reports_of
+from tests.lessons.answers import known, reports_of
 
 NAME = "03_noise_ties_calibration"
 
@@ -56,7 +57,23 @@ def labels_by_two_rows(p, flip_rate, generator):
     return torch.logical_xor(first < p, second < flip_rate)
 
 
+def labels_by_sign(p, flip_rate, generator):
+    signs = torch.where(uniform(p, generator) < p, 1, -1) * torch.where(
+        uniform(p, generator) < flip_rate, -1, 1
+    )
+    return signs > 0
+
+
+def labels_from_a_list_of_draws(p, flip_rate, generator):
+    draws = torch.rand(2 * p.numel(), generator=generator, device=p.device)
+    first, second = draws[::2].view(p.shape), draws[1::2].view(p.shape)
+    return torch.ne(first.lt(p), second.lt(flip_rate))
+
+
 LABELS = {
+    "by signs": labels_by_sign,
+    "every other draw": labels_from_a_list_of_draws,
+    "by a change of p": lambda p, e, g: uniform(p, g) < torch.where(uniform(p, g) < e, 1 - p, p),
     "two draws": lambda p, e, g: (uniform(p, g) < p) ^ (uniform(p, g) < e),
     "one draw": lambda p, e, g: uniform(p, g) < p * (1 - e) + (1 - p) * e,
     "flips first": lambda p, e, g: (uniform(p, g) < e) != (uniform(p, g) < p),
@@ -75,7 +92,29 @@ def smoothed_by_cross_entropy(margin, smoothing):
     return F.cross_entropy(scores, target.expand(len(margin), 2))
 
 
+def smoothed_by_label_smoothing(margin, smoothing):
+    """cross_entropy spreads its smoothing over both classes, so twice as much is asked of it."""
+    scores = torch.stack([margin, torch.zeros_like(margin)], dim=1)
+    first = torch.zeros(len(margin), dtype=torch.long, device=margin.device)
+    return F.cross_entropy(scores, first, label_smoothing=2 * smoothing)
+
+
+def smoothed_by_log_softmax(margin, smoothing):
+    logs = torch.stack([torch.zeros_like(margin), -margin]).log_softmax(dim=0)
+    kept, flipped = logs.unbind()
+    return -(kept * (1 - smoothing) + flipped * smoothing).mean()
+
+
+def smoothed_pair_by_pair(margin, smoothing):
+    terms = [(1 - smoothing) * F.softplus(-d) + smoothing * F.softplus(d) for d in margin]
+    return torch.stack(terms).sum() / len(terms)
+
+
 SMOOTHED = {
+    "label_smoothing": smoothed_by_label_smoothing,
+    "log_softmax": smoothed_by_log_softmax,
+    "pair by pair": smoothed_pair_by_pair,
+    "logaddexp": lambda d, s: (torch.logaddexp(torch.zeros_like(d), -d) + s * d).mean(),
     "two logsigmoids": lambda d, s: -((1 - s) * F.logsigmoid(d) + s * F.logsigmoid(-d)).mean(),
     "softplus": lambda d, s: (F.softplus(-d) + s * d).mean(),
     "with logits": lambda d, s: F.binary_cross_entropy_with_logits(d, torch.full_like(d, 1 - s)),
@@ -108,7 +147,28 @@ def corrected_pair_by_pair(margin, flip_rate):
     return sum(st.flip_corrected_loss(d[None], flip_rate) for d in margin) / len(margin)
 
 
+def corrected_by_log_softmax(margin, flip_rate):
+    logs = torch.stack([margin, torch.zeros_like(margin)], dim=-1).log_softmax(dim=-1)
+    weights = torch.tensor([1 - flip_rate, flip_rate], dtype=margin.dtype, device=margin.device)
+    return -(logs + weights.log()).logsumexp(dim=-1).mean()
+
+
+def corrected_by_softplus(margin, flip_rate):
+    """-log[(1 - e) exp(d) + e] + log[exp(d) + 1]."""
+    rate = torch.full_like(margin, flip_rate)
+    return (F.softplus(margin) - torch.logaddexp(torch.log1p(-rate) + margin, rate.log())).mean()
+
+
+def corrected_in_float64(margin, flip_rate):
+    d = margin.double()
+    kept, flipped = F.logsigmoid(d) + math.log1p(-flip_rate), F.logsigmoid(-d)
+    return -torch.logaddexp(kept, flipped + (math.log(flip_rate) if flip_rate else -math.inf)).mean()
+
+
 CORRECTED = {
+    "log_softmax": corrected_by_log_softmax,
+    "softplus": corrected_by_softplus,
+    "in float64": corrected_in_float64,
     "logsumexp": corrected_by_logsumexp,
     "a branch for rate 0": corrected_with_a_branch,
     "math.log": corrected_with_math_log,
@@ -135,7 +195,28 @@ def davidson_group_by_group(i, j, log_nu, outcome):
     return -sum(logs[outcome == k, k].sum() for k in range(3)) / len(outcome)
 
 
+def davidson_by_gather(i, j, log_nu, outcome):
+    scores = torch.stack([i, j, log_nu + (i + j) / 2], dim=-1)
+    return (scores.logsumexp(dim=-1) - scores.gather(1, outcome[:, None]).squeeze(1)).mean()
+
+
+def davidson_by_one_hot(i, j, log_nu, outcome):
+    scores = torch.cat([i[:, None], j[:, None], (log_nu + (i + j) / 2)[:, None]], dim=1)
+    return -(scores.log_softmax(1) * F.one_hot(outcome, 3)).sum() / len(outcome)
+
+
+def davidson_pair_by_pair(i, j, log_nu, outcome):
+    terms = []
+    for a, b, o in zip(i, j, outcome.tolist(), strict=True):
+        scores = torch.stack([a, b, log_nu + (a + b) / 2])
+        terms.append(torch.logsumexp(scores, 0) - scores[o])
+    return torch.stack(terms).mean()
+
+
 DAVIDSON = {
+    "gather": davidson_by_gather,
+    "one-hot": davidson_by_one_hot,
+    "pair by pair": davidson_pair_by_pair,
     "cross entropy": lambda i, j, nu, o: F.cross_entropy(torch.stack([i, j, nu + (i + j) / 2], 1), o),
     "by hand": davidson_by_hand,
     "by differences": davidson_by_differences,
@@ -181,7 +262,43 @@ def calibration_with_bincount(probabilities, outcomes, bins):
     return {"ece": ece, "brier": F.mse_loss(probabilities, y), "curve": curve}
 
 
+def calibration_with_scatter(probabilities, outcomes, bins):
+    p, y = probabilities.double(), outcomes.double()
+    index = (probabilities * bins).floor().long().clamp(0, bins - 1)
+    sums = torch.zeros(3, bins, dtype=torch.float64, device=p.device)
+    for row, values in enumerate((p, y, torch.ones_like(p))):
+        sums[row].scatter_add_(0, index, values)
+    curve = [(a / n, b / n, int(n)) for a, b, n in sums.T.tolist() if n]
+    return {
+        "ece": sum(n * abs(a - b) for a, b, n in curve) / len(p),
+        "brier": torch.var(p - y, unbiased=False) + (p - y).mean() ** 2,
+        "curve": curve,
+    }
+
+
+def calibration_sorted_first(probabilities, outcomes, bins):
+    order = probabilities.argsort()
+    p, y = probabilities[order].double(), outcomes[order].double()
+    index = (probabilities[order] * bins).long().clamp(max=bins - 1)
+    _, counts = index.unique_consecutive(return_counts=True)
+    groups = list(zip(p.split(counts.tolist()), y.split(counts.tolist()), strict=True))
+    curve = [[a.mean(), b.mean(), len(a)] for a, b in groups]
+    ece = sum(torch.abs((a - b).sum()) for a, b in groups) / len(p)
+    return {"curve": tuple(curve), "ece": ece, "brier": torch.dist(p, y) ** 2 / len(p)}
+
+
+Report = collections.namedtuple("Report", "mean rate count")
+
+
+def calibration_of_namedtuples(probabilities, outcomes, bins):
+    report = st.calibration(probabilities, outcomes, bins)
+    return {**report, "curve": [Report(*point) for point in report["curve"]]}
+
+
 CALIBRATIONS = {
+    "scatter": calibration_with_scatter,
+    "sorted first": calibration_sorted_first,
+    "namedtuples": calibration_of_namedtuples,
     "numpy": calibration_with_numpy,
     "pair by pair": calibration_pair_by_pair,
     "bincount": calibration_with_bincount,
@@ -212,14 +329,15 @@ FEW_SEEDS = {labels_element_by_element: 1}
 # Mistakes that the checks know by name
 
 KNOWN = [
-    pytest.param(name, said, mistake, id=f"{name}-{number}")
-    for name, mistakes in {
-        "smoothed_bt_loss": SMOOTHED_MISTAKES,
-        "flip_corrected_loss": CORRECTED_MISTAKES,
-        "davidson_nll": DAVIDSON_MISTAKES,
-        "calibration": CALIBRATION_MISTAKES,
-    }.items()
-    for number, (said, mistake) in enumerate(mistakes.items())
+    pytest.param(*row, id=f"{row[0]}-{number}")
+    for *row, number in known(
+        {
+            "smoothed_bt_loss": SMOOTHED_MISTAKES,
+            "flip_corrected_loss": CORRECTED_MISTAKES,
+            "davidson_nll": DAVIDSON_MISTAKES,
+            "calibration": CALIBRATION_MISTAKES,
+        }
+    )
 ]
 
 
@@ -301,7 +419,86 @@ def keeps_empty_bins(p, y, bins):
     return {**report, "curve": [full.get(k, (float("nan"), float("nan"), 0)) for k in range(bins)]}
 
 
+def exactly_the_expected_flips(p, flip_rate, generator):
+    flipped = torch.zeros(p.numel(), dtype=torch.bool)
+    places = torch.randperm(p.numel(), generator=generator)
+    flipped[places[: round(p.numel() * flip_rate)]] = True
+    return (uniform(p, generator) < p) ^ flipped.view(p.shape)
+
+
+def seeds_the_global_generator(p, flip_rate, generator):
+    torch.manual_seed(0)
+    return st.noisy_labels(p, flip_rate, generator)
+
+
+def with_a_kink(d):
+    return F.relu(-d) + torch.log1p(torch.exp(-d.abs()))
+
+
+def calibration_over_edges(p, y, bins):
+    """As many libraries do it: each bin holds lo < p <= hi."""
+    edges, curve = torch.linspace(0, 1, bins + 1, dtype=torch.float64), []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        inside = (p.double() > low) & (p.double() <= high)
+        if inside.any():
+            curve.append((p[inside].double().mean(), y[inside].double().mean(), inside.sum()))
+    ece = sum(n * abs(m - h) for m, h, n in curve) / len(p)
+    return {"ece": ece, "brier": (p.double() - y.double()).square().mean(), "curve": curve}
+
+
+def softmax_with(change):
+    def davidson_nll(i, j, log_nu, outcome):
+        probabilities = torch.softmax(torch.stack([i, j, log_nu + (i + j) / 2], 1), 1)
+        return F.nll_loss(torch.log(change(probabilities)), outcome)
+
+    return davidson_nll
+
+
 MISTAKES = {
+    "labels: exactly the expected flips": ("noisy_labels", exactly_the_expected_flips, "a fixed number"),
+    "labels: global generator seeded": ("noisy_labels", seeds_the_global_generator, "torch.manual_seed"),
+    "smoothed: a kink": (
+        "smoothed_bt_loss", lambda d, s: ((1 - s) * with_a_kink(d) + s * with_a_kink(-d)).mean(), "have a kink there"),
+    "smoothed: a floor": (
+        "smoothed_bt_loss",
+        lambda d, s: -((1 - s) * d.sigmoid().clamp(min=1e-11).log() + s * (-d).sigmoid().clamp(min=1e-11).log()).mean(),
+        "levels off"),
+    "smoothed: clamped at 300": (
+        "smoothed_bt_loss", lambda d, s: st.smoothed_bt_loss(d.clamp(-300, 300), s), "levels off"),
+    "corrected: small rates are 0": (
+        "flip_corrected_loss", lambda d, e: st.flip_corrected_loss(d, e if e >= 0.015 else 0.0), "A small flip rate"),
+    "corrected: a kink": (
+        "flip_corrected_loss",
+        lambda d, e: st.flip_corrected_loss(d, e) - F.softplus(-d).mean() + with_a_kink(d).mean(),
+        "have a kink there"),
+    "corrected: a floor": (
+        "flip_corrected_loss",
+        lambda d, e: -((1 - e) * d.sigmoid() + e * (-d).sigmoid()).clamp(min=1e-11).log().mean(),
+        "levels off"),
+    "davidson: square root of abilities": (
+        "davidson_nll",
+        lambda i, j, nu, o: F.cross_entropy(torch.stack([i, j, nu + torch.sqrt(i * j)], 1), o),
+        "the square root of the abilities"),
+    "davidson: stacked along 0": (
+        "davidson_nll", lambda i, j, nu, o: F.cross_entropy(torch.stack([i, j, nu + (i + j) / 2]), o), "dim=1"),
+    "davidson: a floor": ("davidson_nll", softmax_with(lambda p: p.clamp(min=1e-11)), "levels off"),
+    "davidson: 1e-5 inside": ("davidson_nll", softmax_with(lambda p: p + 1e-5), "levels off"),
+    "davidson: exp in float64": (
+        "davidson_nll",
+        lambda i, j, nu, o: F.nll_loss(torch.log((w := torch.stack(
+            [i.double().exp(), j.double().exp(), (nu + (i + j) / 2).double().exp()], 1)) / w.sum(1, keepdim=True)), o),
+        "several hundred"),
+    "calibration: root mean square": (
+        "calibration",
+        lambda p, y, b: {**(r := st.calibration(p, y, b)),
+                         "ece": math.sqrt(sum(n * (m - h) ** 2 for m, h, n in r["curve"]) / len(p))},
+        "root mean square"),
+    "calibration: (lo, hi]": ("calibration", calibration_over_edges, "a probability of 0 in none"),
+    "calibration: outcomes reversed": ("calibration", lambda p, y, b: st.calibration(p, ~y, b), "reversed"),
+    "calibration: count first": (
+        "calibration",
+        lambda p, y, b: {**(r := st.calibration(p, y, b)), "curve": [(n, m, h) for m, h, n in r["curve"]]},
+        "in another order"),
     "labels: nothing returned": ("noisy_labels", lambda p, e, g: None, "is a `return` missing?"),
     "labels: floats": ("noisy_labels", lambda p, e, g: st.noisy_labels(p, e, g).float(), "bool"),
     "labels: flattened": ("noisy_labels", lambda p, e, g: st.noisy_labels(p, e, g).flatten(), "`p.shape`"),
@@ -368,6 +565,40 @@ MISTAKES = {
 
 
 WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
+
+
+# Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter
+EQUIVALENT = {
+    "smoothed_bt_loss": {},
+    "flip_corrected_loss": {
+        r"-> rate = torch\.tensor": "the rate's place and precision: it has four digits, and the device is the CPU here",
+        r"rate\.(detach|float|clamp)": "a rate is a number between 0 and 1 without a gradient",
+        r"(margin|kept|flipped)\.float\(\)": "the precision of float32 is enough",
+        r"-margin\.clamp\(-20, 20\)": "beyond 20 the other of the two probabilities decides, but for 1e-9",
+        r"logaddexp\(flipped, kept\)": "a sum",
+    },
+    "davidson_nll": {
+        r"\.float\(\)": "the precision of float32 is enough",
+        r"log_nu\.clamp": "no log_nu beyond 20 is promised: there all comparisons, or none, are ties",
+        r"outcome\.(detach|clamp)": "outcomes are 0, 1 and 2",
+    },
+    "calibration": {
+        r"happened = outcomes": "True is 1 and False is 0 in any precision",
+        r"\.detach\(\)": "no gradient is asked for",
+        r"\.float\(\)": "no probability is so near to an edge, and five digits are compared",
+        r"(probabilities|happened|outcomes|inside|count|mean|rate)\.clamp": "none of these is beyond 20",
+        r"\.mean\(\)$": "a 0-dim tensor counts as a number",
+        r"-> count = inside\.sum\(\)$": "a 0-dim tensor counts as a number",
+        r"-> mean, rate = .*mean\(\), happened\[inside\]\.mean\(\)\.item": "a 0-dim tensor counts as a number",
+        r"happened\[inside\]\.mean\(\)\)$": "a 0-dim tensor counts as a number",
+        r"-> mean, rate = \(probabilities\[inside\]\.mean": "five digits are compared",
+    },
+    "noisy_labels": {
+        r"<= (p|flip_rate)$": "a uniform number is equal to another once in 16 million draws",
+        r"p\.(detach|float|clamp)": "shape, device and numbers from 0 to 1 stay as they are",
+        r"generator=generator\) <": "the device is the CPU here",
+    },
+}
 
 
 def test_half_right_answers_get_part_of_the_points():

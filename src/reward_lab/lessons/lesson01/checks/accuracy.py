@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise
+from reward_lab.checks.naming import ways
 from reward_lab.checks.numbers import expect_numbers
 from reward_lab.checks.subject import Subject
 from reward_lab.metrics import preference_accuracy as right_accuracy
@@ -15,7 +16,14 @@ preference_accuracy = Exercise(
     first_step="Compare the two tensors with `>`. That gives one True or False per pair.",
 )
 
-ACCURACY_MISTAKES: dict[str, Callable[[Tensor, Tensor], float]] = {
+Accuracy = Callable[[Tensor, Tensor], float]
+
+
+def _above(margin: float) -> Accuracy:
+    return lambda p, r: (p - r > margin).double().mean().item()
+
+
+ACCURACY_MISTAKES: dict[str, Accuracy | list[Accuracy]] = {
     "This counts a tie as correct: compare with `>`, not `>=`.": lambda p, r: (p >= r).double().mean().item(),
     "This counts half of each tie. A tie is not a correct ranking, so it adds nothing.": lambda p, r: (
         ((p > r).double() + 0.5 * (p == r)).mean().item()
@@ -41,8 +49,15 @@ ACCURACY_MISTAKES: dict[str, Callable[[Tensor, Tensor], float]] = {
     "This rounds the rewards to whole numbers before it compares them.": lambda p, r: (
         (p.round() > r.round()).double().mean().item()
     ),
-    "This asks for a margin. Any difference above 0 is a correct ranking.": lambda p, r: (
-        (p - r > 1e-6).double().mean().item()
+    "This asks for a margin. Any difference above 0 is a correct ranking.": [
+        _above(margin) for margin in (1e-3, 1e-5, 1e-6, 1e-8, 1e-10, 1e-12)
+    ],
+    "The rewards were cut to float32 before they were compared, so close ones became equal. Compare them as they are.": (
+        lambda p, r: (p.float() > r.float()).double().mean().item()
+    ),
+    "This counts the pairs that are not ties.": lambda p, r: (p != r).double().mean().item(),
+    "This leaves ties out of the count of pairs. Divide by the number of all pairs.": lambda p, r: (
+        (p > r).sum().item() / max((p != r).sum().item(), 1)
     ),
     "This is the mean probability of the preferences. Count the pairs that are ranked correctly.": lambda p, r: (
         torch.sigmoid(p.double() - r.double()).mean().item()
@@ -59,7 +74,7 @@ def _check_accuracy(subject: Subject, *pairs: tuple[Tensor, Tensor]) -> None:
     expect_numbers(
         [subject.call(*pair).value for pair in pairs],
         [right_accuracy(*pair) for pair in pairs],
-        {said: [mistake(*pair) for pair in pairs] for said, mistake in ACCURACY_MISTAKES.items()},
+        ((said, [mistake(*pair) for pair in pairs]) for said, mistake in ways(ACCURACY_MISTAKES)),
     )
 
 
@@ -95,4 +110,14 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     nearby = large + torch.randint(-1, 2, (41,), generator=draw)
     below_half = torch.rand(41, generator=draw) - 0.5
     zeros = torch.zeros(41)
-    _check_accuracy(subject, (tiny, zeros), (small, zeros), (below_half, zeros), (large, nearby))
+    minute = torch.randn(41, generator=draw) * 1e-30
+    exact = large.double() + torch.rand(41, generator=draw, dtype=torch.float64) * 1e-3
+    _check_accuracy(
+        subject,
+        (tiny, zeros),
+        (small, zeros),
+        (below_half, zeros),
+        (large, nearby),
+        (minute, zeros),
+        (exact, large.double() + 0.4e-3),  # float32 takes these for equal
+    )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.naming import named
 from reward_lab.checks.statistics import surprising
 from reward_lab.checks.subject import Subject
 from reward_lab.checks.values import describe
@@ -96,6 +97,15 @@ RANKING_MISTAKES: dict[str, Callable[[Tensor], Tensor]] = {
     "It looks as if the last token decided. Quality is the mean.": lambda tokens: tokens[:, -1],
     "It looks as if the median decided. Quality is the mean.": lambda tokens: tokens.median(dim=1).values,
     "It looks as if the smallest token decided. Quality is the mean.": lambda tokens: tokens.amin(dim=1),
+    "It looks as if the spread of the tokens decided. Quality is the mean.": lambda tokens: (
+        tokens.amax(dim=1) - tokens.amin(dim=1)
+    ),
+    "It looks as if the product of the tokens decided. Quality is the mean.": lambda tokens: (
+        tokens.double().log().sum(dim=1)
+    ),
+    "It looks as if the sum of squares decided. Quality is the mean.": lambda tokens: tokens.square().sum(
+        dim=1
+    ),
 }
 """sentence -> the quality, (n, seq_len) -> (n,), that this mistake ranks by"""
 
@@ -105,9 +115,11 @@ def _ranking_mistake(pairs: Pairs) -> str | None:
     right = (preferred.sum(dim=1) >= rejected.sum(dim=1)).double().mean().item()
     if right <= 0.1:
         return "The two are swapped: `preferred` gets the lower quality."
-    for said, quality in RANKING_MISTAKES.items():
-        if (quality(preferred) >= quality(rejected)).all():
-            return said
+    fitting = [
+        said for said, quality in RANKING_MISTAKES.items() if (quality(preferred) >= quality(rejected)).all()
+    ]
+    if fitting:
+        return named(fitting)
     if 0.3 <= right <= 0.7:
         return "It looks as if the order were left to chance. Compare the two qualities, then assign."
     return None
@@ -190,11 +202,22 @@ def _pair_probabilities(vocab_size: int, seq_len: int) -> dict[tuple, float]:
 
 @SyntheticPreferenceDataset.case("pairs differ from index to index", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    pairs = torch.cat(_draw_pairs(subject, 50, 20, 1000), dim=1)
+    handle = subject.create(50, 20, 1000)
+    # In any order, and some of them twice, as a DataLoader of several epochs asks.
+    order = torch.cat([torch.randperm(50, generator=draw), torch.randperm(50, generator=draw)[:10]]).tolist()
+    preferred, rejected = _pairs_of(subject.items(handle, order)[:50], 20, 1000)
+    pairs = torch.cat([preferred, rejected], dim=1)
     # Two of 1000 ** 40 possible pairs agree by chance with probability below 1e-115.
     if len(pairs.unique(dim=0)) < len(pairs):
         raise Mistake(
             "50 different pairs",
             "the same pair more than once",
             "Draw in `__getitem__`, or draw all pairs in `__init__`; do not reset the seed for every item.",
+        )
+    sequences = torch.cat([preferred, rejected])
+    if len(sequences.unique(dim=0)) < len(sequences):
+        raise Mistake(
+            "100 different sequences in 50 pairs",
+            "a sequence that occurs in more than one pair",
+            "All tokens are independent: draw two new sequences for each pair.",
         )

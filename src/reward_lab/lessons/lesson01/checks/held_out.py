@@ -1,11 +1,12 @@
 """TODO 4: accuracy on training pairs beside accuracy on held-out pairs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.naming import named, ways
 from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.probes import Probe, ProbeModel
 from reward_lab.checks.subject import LocalSubject, Subject
@@ -47,6 +48,26 @@ def _mean_of_batches(size: int) -> Callable[[Tensor, Tensor], float]:
     return accuracy
 
 
+def _of_the_first(size: int) -> Callable[[Tensor, Tensor], float]:
+    return lambda p, r: right_accuracy(p[:size], r[:size])
+
+
+def _of_whole_batches(size: int) -> Callable[[Tensor, Tensor], float]:
+    def accuracy(p, r):
+        whole = len(p) // size * size
+        return right_accuracy(p[:whole], r[:whole])
+
+    return accuracy
+
+
+def _rounded(digits: int) -> Callable:
+    def report(model, train_pairs, held_out_pairs):
+        right = right_report(model, train_pairs, held_out_pairs)
+        return {key: round(number, digits) for key, number in right.items()}
+
+    return report
+
+
 def _swapped_sets(model, train_pairs, held_out_pairs):
     return right_report(model, held_out_pairs, train_pairs)
 
@@ -70,7 +91,9 @@ def _same_set_twice(model, train_pairs, held_out_pairs):
     return right_report(model, train_pairs, train_pairs)
 
 
-REPORT_MISTAKES: dict[str, Callable] = {
+SIZES = (8, 10, 16, 32, 50, 64, 100, 128)
+"""Batches of these sizes are looked for."""
+REPORT_MISTAKES: dict[str, Callable | list[Callable]] = {
     "Both accuracies come from the training pairs.": _same_set_twice,
     "The two sets of pairs are swapped.": _swapped_sets,
     "The gap may be negative: do not take its absolute value.": _gap_unsigned,
@@ -80,14 +103,15 @@ REPORT_MISTAKES: dict[str, Callable] = {
     "The comparison is the wrong way round.": _report_with(lambda p, r: (p < r).double().mean().item()),
     "These are percentages. Return fractions.": _report_with(lambda p, r: 100 * right_accuracy(p, r)),
     "These are numbers of pairs. Return fractions.": _report_with(lambda p, r: (p > r).sum().item()),
-    "Only the first 32 pairs were counted. Use all of them.": _report_with(
-        lambda p, r: right_accuracy(p[:32], r[:32])
-    ),
-    "The incomplete last batch was dropped. Use all pairs.": _report_with(
-        lambda p, r: right_accuracy(p[: len(p) // 32 * 32], r[: len(p) // 32 * 32])
-    ),
+    "Only the first pairs were counted. Use all of them.": [
+        _report_with(_of_the_first(size)) for size in SIZES
+    ],
+    "The incomplete last batch was dropped. Use all pairs.": [
+        _report_with(_of_whole_batches(size)) for size in SIZES if size <= 64
+    ],
     "This averages the accuracies of batches, and the last batch is smaller. Count the correct pairs, then "
-    "divide once.": _report_with(_mean_of_batches(32)),
+    "divide once.": [_report_with(_mean_of_batches(size)) for size in SIZES],
+    "The numbers are rounded. Return them as they are.": [_rounded(digits) for digits in (2, 3, 4)],
     "The model scored in training mode. Call `model.eval()` first.": _report_with(right_accuracy, mode=None),
     "Gradients were being recorded. Score under `torch.no_grad()`.": _report_with(
         right_accuracy, tracked=True
@@ -99,23 +123,30 @@ REPORT_MISTAKES: dict[str, Callable] = {
 KEYS = ("train_accuracy", "held_out_accuracy", "gap")
 
 
-def _check_report(subject: Subject, model: Probe, train: Pairs, held_out: Pairs) -> dict:
-    """Compare the three numbers. Returns what became of the model."""
-    arguments = (model, train, held_out)
-    reply = subject.call(*arguments)
-    if type(reply.value) is not dict or not set(KEYS) <= reply.value.keys():
-        raise Mistake("a dict with " + ", ".join(f"`{key}`" for key in KEYS), describe(reply.value))
-    got = {key: as_number(reply.value[key], f"`{key}` as a number") for key in KEYS}
-    right = LocalSubject(right_report, subject.device).call(*arguments).value
-    if not _same_report(got, right):
-        likely = None
-        for said, mistake in REPORT_MISTAKES.items():
-            wrong = LocalSubject(mistake, subject.device).call(*arguments).value
-            if not _same_report(wrong, right) and _same_report(got, wrong):
-                likely = said
-                break
-        raise Mistake(_report_text(right), _report_text(got), likely)
-    return reply.arguments[0]
+def _check_reports(subject: Subject, *calls: tuple[Probe, Pairs, Pairs]) -> list[dict]:
+    """Compare the three numbers of each call. Returns what became of the models."""
+    replies = [subject.call(*arguments) for arguments in calls]
+    for value in (reply.value for reply in replies):
+        if type(value) is not dict or not set(KEYS) <= value.keys():
+            raise Mistake("a dict with " + ", ".join(f"`{key}`" for key in KEYS), describe(value))
+    got = [{key: as_number(reply.value[key], f"`{key}` as a number") for key in KEYS} for reply in replies]
+    right = _reports(right_report, calls, subject.device)
+    off = [number for number, pair in enumerate(zip(got, right, strict=True)) if not _same_report(*pair)]
+    if off:
+        fitting = [
+            said for said, mistake in ways(REPORT_MISTAKES) if _explains(mistake, got, calls, subject.device)
+        ]
+        raise Mistake(_report_text(right[off[0]]), _report_text(got[off[0]]), named(fitting))
+    return [reply.arguments[0] for reply in replies]
+
+
+def _reports(report: Callable, calls: Sequence[tuple], device: str) -> list[dict | None]:
+    return [LocalSubject(report, device).call(*arguments).value for arguments in calls]
+
+
+def _explains(mistake: Callable, got: list[dict], calls: Sequence[tuple], device: str) -> bool:
+    wrong = _reports(mistake, calls, device)
+    return all(w is not None and _same_report(a, w) for a, w in zip(got, wrong, strict=True))
 
 
 def _same_report(a: dict, b: dict) -> bool:
@@ -168,33 +199,37 @@ def _tilted_pairs(draw: torch.Generator, model: Probe, n: int, share: float) -> 
     return tuple(torch.where(swap.unsqueeze(1), pairs.flip(0), pairs))
 
 
+def _call(draw: torch.Generator, model: Probe, shares: tuple[float, float]) -> tuple[Probe, Pairs, Pairs]:
+    sets = (_tilted_pairs(draw, model, n, share) for n, share in zip((131, 77), shares, strict=True))
+    return model, *sets
+
+
 @held_out_report.case("both accuracies and the gap", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    for shares in ((0.9, 0.6), (0.4, 0.7)):  # the second gap is negative
-        model = _report_probe(draw, 50)
-        sets = (_tilted_pairs(draw, model, n, share) for n, share in zip((131, 77), shares, strict=True))
-        _check_report(subject, model, *sets)
+    shares = (0.9, 0.6), (0.4, 0.7)  # the second gap is negative
+    _check_reports(subject, *(_call(draw, _report_probe(draw, 50), pair) for pair in shares))
 
 
 @held_out_report.case("every pair counts once, and ties are wrong", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     model = _report_probe(draw, 50)
-    train, held_out = _tilted_pairs(draw, model, 1000, 0.8), _tilted_pairs(draw, model, 45, 0.5)
+    # 1009 is a prime: no size of batch divides it.
+    train, held_out = _tilted_pairs(draw, model, 1009, 0.8), _tilted_pairs(draw, model, 45, 0.5)
     held_out[0][32:40] = held_out[1][32:40]  # eight ties in the short last batch of 32
-    _check_report(subject, model, train, held_out)
-    _check_report(subject, model, tuple(part[:1] for part in train), held_out)
+    _check_reports(subject, (model, train, held_out))
+    _check_reports(subject, (model, tuple(part[:1] for part in train), held_out))
 
 
 @held_out_report.case("evaluation mode, and the mode put back", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     for training in (True, False):
         model = _report_probe(draw, 50, differ=("train_mode", "train_mode_with_gradients"), training=training)
-        sets = (_tilted_pairs(draw, model, n, share) for n, share in ((131, 0.9), (77, 0.6)))
-        _check_mode(_check_report(subject, model, *sets), model)
+        (state,) = _check_reports(subject, _call(draw, model, (0.9, 0.6)))
+        _check_mode(state, model)
 
 
 @held_out_report.case("no gradients, nothing changed", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     model = _report_probe(draw, 50, differ=("train_mode_with_gradients", "eval_mode_with_gradients"))
-    sets = (_tilted_pairs(draw, model, n, share) for n, share in ((131, 0.9), (77, 0.6)))
-    _check_untouched(_check_report(subject, model, *sets), model)
+    (state,) = _check_reports(subject, _call(draw, model, (0.9, 0.6)))
+    _check_untouched(state, model)

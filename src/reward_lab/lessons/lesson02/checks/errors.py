@@ -1,15 +1,26 @@
 """TODO 2: standard errors from the curvature."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.exercise import Exercise
 from reward_lab.checks.subject import Subject
 from reward_lab.statistics.bradley_terry import bt_covariance, bt_information, bt_mle
 from reward_lab.statistics.bradley_terry import bt_standard_errors as right_errors
 from reward_lab.statistics.datasets.baseball import load_baseball
 
-from .vectors import Solve, agree, as_vector, draw_table, recognised, vector_text
+from .vectors import (
+    Judge,
+    Solve,
+    agree_relatively,
+    as_vector,
+    draw_chain,
+    draw_table,
+    two_groups,
+    vector_text,
+)
 
 bt_standard_errors = Exercise(
     "bt_standard_errors",
@@ -29,6 +40,16 @@ def _fixed(reference: int) -> Solve:
     return errors
 
 
+def _with_cutoff(tolerance: float) -> Solve:
+    """Standard errors from a pseudo-inverse that takes more eigenvalues for 0 than the one that is."""
+
+    def errors(wins: Tensor, abilities: Tensor) -> Tensor:
+        inverse = torch.linalg.pinv(bt_information(wins, abilities), rtol=tolerance)
+        return inverse.diagonal().clamp(min=0).sqrt()
+
+    return errors
+
+
 def _with_weights(weight_of: Solve) -> Solve:
     """Standard errors from games-weighted entries that are wrong in some way."""
 
@@ -40,7 +61,7 @@ def _with_weights(weight_of: Solve) -> Solve:
     return errors
 
 
-ERROR_MISTAKES: dict[str, Solve] = {
+ERROR_MISTAKES: dict[str, Solve | list[Solve]] = {
     "These are variances. A standard error is the square root.": lambda w, a: right_errors(w, a).square(),
     "Each diagonal entry was inverted by itself, as if all other abilities were known. Invert the whole matrix.": (
         lambda w, a: bt_information(w, a).diagonal().rsqrt()
@@ -75,63 +96,91 @@ ERROR_MISTAKES: dict[str, Solve] = {
     "These are square roots of the information. Invert it first: much information means little uncertainty.": (
         lambda w, a: bt_information(w, a).diagonal().sqrt()
     ),
+    "The pseudo-inverse takes small eigenvalues for 0: its tolerance is too coarse. In float64 the default will do.": [
+        _with_cutoff(tolerance) for tolerance in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    ],
+    "The matrix was inverted in float32, which can't tell its small eigenvalues from 0. Work in float64.": (
+        lambda w, a: torch.linalg.pinv(bt_information(w, a).float()).diagonal().clamp(min=0).sqrt().double()
+    ),
     "The abilities were fitted anew from the table. Use those that are given.": lambda w, a: right_errors(
         w, bt_mle(w)
     ),
 }
 
 
-def _check_errors(subject: Subject, wins: Tensor, abilities: Tensor) -> None:
-    got = as_vector(subject.call(wins, abilities).value, len(wins), "the standard errors")
-    right = right_errors(wins, abilities)
-    # Relative, in effect: standard errors of many games are small numbers.
-    scale = 1 / right.min()
-    if not agree(got * scale, right * scale):
-        likely = _recognised(got, right, scale, (wins.double(), abilities.double()))
-        raise Mistake(f"standard errors {vector_text(right)}", vector_text(got), likely)
-
-
-def _recognised(got: Tensor, right: Tensor, scale: Tensor, arguments: tuple) -> str | None:
-    scaled = {said: _times(mistake, scale) for said, mistake in ERROR_MISTAKES.items()}
-    likely = recognised(got * scale, right * scale, scaled, arguments)
-    if likely is None and not (torch.isfinite(got).all() and got.max() < 1e3 * right.max()):
+def _explain(got: list[Tensor], want: list[Tensor], calls: Sequence[tuple]) -> str | None:
+    errors, right = next((a, b) for a, b in zip(got, want, strict=True) if not agree_relatively(a, b))
+    if any(a.abs().max() > 100 for _, a in calls) and not torch.isfinite(errors).all():
+        return (
+            "exp of an ability of a thousand overflows. Only differences count: take p = sigmoid(a_i - a_j), or centre "
+            "the abilities first."
+        )
+    if not (torch.isfinite(errors).all() and errors.max() < 1e3 * right.max()):
         return (
             "The information matrix is singular, because shifting all abilities changes nothing: an ordinary inverse "
             "of it is an accident of rounding. Use the pseudo-inverse, torch.linalg.pinv."
         )
-    return likely
+    return None
 
 
-def _times(mistake: Solve, scale: Tensor) -> Solve:
-    return lambda *arguments: mistake(*arguments) * scale
+REFUSED = (
+    "The abilities are given here, so the table needs no finite estimate. That the players are connected by games is "
+    "enough: leave the tests of TODO 1 out."
+)
+JUDGE = Judge(
+    read=lambda value, tables: as_vector(value, len(tables[0]), "the standard errors"),
+    right=right_errors,
+    mistakes=ERROR_MISTAKES,
+    text=lambda vector: f"standard errors {vector_text(vector)}",
+    explain=_explain,
+    refused=REFUSED,
+    close=agree_relatively,
+)
+
+
+def _own(wins: Tensor) -> tuple[Tensor, Tensor]:
+    """A table with the abilities that belong to it."""
+    return wins, bt_mle(wins)
 
 
 @bt_standard_errors.case("two players, by hand", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     hand = torch.tensor([[0, 3], [1, 0]])
-    _check_errors(subject, hand, bt_mle(hand))
     drawn = draw_table(draw, 2, 20) + torch.tensor([[0, 4], [1, 0]])
-    _check_errors(subject, drawn, bt_mle(drawn))
+    JUDGE.expect(subject, _own(hand), _own(drawn))
 
 
 @bt_standard_errors.case("baseball, and tables in which some pairs never met", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    for wins in (load_baseball().wins, draw_table(draw, 8, 12, met=0.6).double()):
-        _check_errors(subject, wins, bt_mle(wins))
     few = draw_table(draw, 5, 9)
-    _check_errors(subject, few, bt_mle(few).float())
+    JUDGE.expect(
+        subject,
+        _own(load_baseball().wins),
+        _own(draw_table(draw, 8, 12, met=0.6).double()),
+        (few, bt_mle(few).float()),
+        _own(draw_chain(draw, 9) / 2),
+    )
 
 
 @bt_standard_errors.case("ten games or many thousands", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    for games in (3, 40_000):
-        wins = draw_table(draw, 4, games)
-        _check_errors(subject, wins, bt_mle(wins))
+    JUDGE.expect(subject, *(_own(draw_table(draw, 4, games)) for games in (3, 40_000)))
+    # Two groups that played each other once: the smallest information is a ten-millionth of the largest.
+    apart = two_groups(draw, 3, 3) * 200_000
+    apart[0, 5] = 1
+    JUDGE.expect(
+        subject,
+        _own(draw_table(draw, 4, 9)),
+        (apart, torch.randn(6, generator=draw, dtype=torch.float64) / 2),
+    )
 
 
 @bt_standard_errors.case("abilities other than the table's own, and shifted ones", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    wins = draw_table(draw, 5, 20)
+    wins, upset = draw_table(draw, 5, 20), draw_table(draw, 5, 20)
+    upset[1:, 0] = 0  # this player never lost: there is no estimate, but the abilities are given
     abilities = torch.randn(5, generator=draw, dtype=torch.float64)
-    _check_errors(subject, wins, abilities - abilities.mean())
-    _check_errors(subject, wins, abilities + 3)
+    JUDGE.expect(subject, (wins, abilities - abilities.mean()), (wins, abilities + 3), (wins, -abilities))
+    JUDGE.expect(
+        subject, (wins, abilities), (upset, abilities), (wins, abilities + 1000), (wins, abilities - 1000)
+    )

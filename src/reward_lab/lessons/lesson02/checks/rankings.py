@@ -1,18 +1,17 @@
 """TODO 4: the loss of a whole ranking."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise, Mistake
-from reward_lab.checks.numbers import as_number, close
-from reward_lab.checks.subject import LocalSubject, Subject
-from reward_lab.checks.values import describe, number_text
+from reward_lab.checks.judging import GRADIENT, Outcome, expect_like, levels_off, loss_and_gradients
+from reward_lab.checks.numbers import as_number
+from reward_lab.checks.subject import Subject
+from reward_lab.checks.values import number_text
 from reward_lab.statistics.plackett_luce import plackett_luce_nll as right_nll
-
-from .vectors import vector_text
 
 plackett_luce_nll = Exercise(
     "plackett_luce_nll",
@@ -33,11 +32,19 @@ def _of_pairs(s: Tensor, r: Tensor) -> Tensor:
     return -F.logsigmoid(margins).sum()
 
 
+def _clamped(bound: float) -> Loss:
+    return lambda s, r: right_nll(s.clamp(-bound, bound), r)
+
+
 def _softmax_then_log(guard: float = 0.0) -> Loss:
     return _by_places(lambda o, t: -torch.log(o[t].exp() / o[t:].exp().sum() + guard))
 
 
-RANKING_MISTAKES: dict[str, Loss] = {
+LEVELS_OFF = (
+    "A clamp, or a small number inside the log, hides the underflow: the loss levels off, and its gradient vanishes. Use "
+    "torch.logsumexp or torch.logcumsumexp."
+)
+RANKING_MISTAKES: dict[str, Loss | list[Loss]] = {
     "The ranking is read the wrong way round: the first item in it is the best.": lambda s, r: right_nll(
         s, r.flip(0)
     ),
@@ -70,92 +77,98 @@ RANKING_MISTAKES: dict[str, Loss] = {
         -right_nll(s, r)
     ),
     "Subtracting the largest of all scores is not enough: further down the ranking everything underflows. Use "
-    "torch.logsumexp on those that are left.": lambda s, r: _softmax_then_log()(s - s.max(), r),
-    "exp first and log second breaks down: exp(200) is infinite in float32, and exp(-200) is 0. Use torch.logsumexp or "
-    "torch.logcumsumexp.": _softmax_then_log(),
-    "A small number inside the log hides the underflow: the loss levels off, and its gradient vanishes. Use "
-    "torch.logsumexp or torch.logcumsumexp.": _softmax_then_log(1e-8),
-    "The scores were clamped. They may be in the hundreds.": lambda s, r: right_nll(s.clamp(-20, 20), r),
+    "torch.logsumexp on those that are left.": [
+        lambda s, r: _softmax_then_log()(s - s.max(), r),
+        lambda s, r: _softmax_then_log()(s.double() - s.max(), r),
+    ],
+    "exp first and log second breaks down: exp(900) is infinite, and exp(-900) is 0, in float64 too. Use torch.logsumexp "
+    "or torch.logcumsumexp.": [_softmax_then_log(), lambda s, r: _softmax_then_log()(s.double(), r)],
+    LEVELS_OFF: [_softmax_then_log(1e-8), _softmax_then_log(1e-12)],
+    "The scores were clamped. They may be in the hundreds.": [
+        _clamped(bound) for bound in (10, 20, 30, 50, 80, 100)
+    ],
 }
 
 
-def _check_loss(subject: Subject, scores: Tensor, ranking: Tensor) -> None:
-    """Compare loss and gradient with the right ones, then with the usual wrong ones."""
-    arguments = (scores.clone().requires_grad_(), ranking)
-    loss, gradient = _outcome(subject, arguments)
-    # In double precision, so that a stable answer in float32 is compared with the truth.
-    exact = (scores.double().clone().requires_grad_(), ranking)
-    right_loss, right_gradient = _outcome(LocalSubject(right_nll), exact)
-    tolerance = 1e-4 * max(1.0, scores.abs().max().item() / 100)
-    if _same(loss, right_loss, tolerance) and _near(gradient, right_gradient):
-        return
-    likely = None
-    for said, mistake in RANKING_MISTAKES.items():
-        wrong_loss, wrong_gradient = _outcome(LocalSubject(mistake), arguments)
-        known = _same(wrong_loss, right_loss, tolerance) and _near(wrong_gradient, right_gradient)
-        if not known and _same(loss, wrong_loss, tolerance) and _near(gradient, wrong_gradient):
-            likely = said
-            break
-    raise Mistake(_text(right_loss, right_gradient), _text(loss, gradient), likely)
+LOSS = loss_and_gradients(("scores", "ranking"), reduce="Sum over the places.")
 
 
-def _outcome(subject: Subject | LocalSubject, arguments: tuple) -> tuple[float, Tensor]:
-    """The loss and its gradient by the scores; a Mistake if it is no scalar that can be differentiated."""
-    value = subject.differentiate(*arguments).value
-    result, gradients = value if type(value) is tuple and len(value) == 2 else (value, None)
-    if gradients is None or not isinstance(gradients[0], Tensor):
-        if isinstance(result, Tensor) and result.dim() > 0:
-            raise Mistake("a 0-dim tensor", describe(result), "Sum over the places.")
-        number = as_number(result.detach() if isinstance(result, Tensor) else result, "a 0-dim tensor")
+def _read(value: object, arguments: tuple) -> Outcome:
+    """The loss and its gradient. With one item there is no choice, and the constant 0 is as good as a sum of none."""
+    cut_off = type(value) is tuple and (value[1] is None or value[1][0] is None)
+    if cut_off and not (isinstance(value[0], Tensor) and value[0].dim()):
+        result = value[0].detach() if isinstance(value[0], Tensor) else value[0]
+        number = as_number(result, "a 0-dim tensor")
+        if len(arguments[0]) == 1:
+            zero = torch.zeros(1, dtype=torch.float64)
+            return {"loss": zero[0] + number, f"{GRADIENT}`scores`": zero}
         raise Mistake(
             "a 0-dim tensor that can be differentiated by the scores",
             number_text(number),
             "The result is cut off from the scores: keep to tensors, without .item(), .detach() or float().",
         )
-    return result.item(), gradients[0].cpu().double()
+    return LOSS(value, arguments)
 
 
-def _same(a: float, b: float, tolerance: float) -> bool:
-    return close(a, b, tolerance) or (a != a and b != b)
+def _right(scores: Tensor, ranking: Tensor) -> Tensor:
+    """In double precision, so that a stable answer in float32 is compared with the truth."""
+    return right_nll(scores.double(), ranking)
 
 
-def _near(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=1e-3, equal_nan=True)
+def _explain(got: Sequence[Outcome], want: Sequence[Outcome]) -> str | None:
+    return LEVELS_OFF if levels_off(got, want) else None
 
 
-def _text(loss: float, gradient: Tensor) -> str:
-    return f"loss {number_text(loss)} with gradient {vector_text(gradient)}"
+def _check(subject: Subject, *calls: tuple[Tensor, Tensor], rtol: float = 1e-4, atol: float = 1e-5) -> None:
+    leaves = [(scores.clone().requires_grad_(), ranking) for scores, ranking in calls]
+    expect_like(
+        subject,
+        _right,
+        RANKING_MISTAKES,
+        leaves,
+        _read,
+        "differentiate",
+        rtol=rtol,
+        atol=atol,
+        explain=_explain,
+    )
+
+
+def _drawn(draw: torch.Generator, items: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    return 2 * torch.randn(items, generator=draw, dtype=dtype), torch.randperm(items, generator=draw)
 
 
 @plackett_luce_nll.case("three items, by hand", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     scores = torch.tensor([2.0, 1.0, 0.0])
-    for ranking in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
-        _check_loss(subject, scores, torch.tensor(ranking))
+    _check(subject, *((scores, torch.tensor(ranking)) for ranking in ([0, 1, 2], [2, 1, 0], [1, 2, 0])))
 
 
 @plackett_luce_nll.case("two items, and one", points=0.25)
 def _(subject: Subject, draw: torch.Generator) -> None:
     scores = torch.randn(2, generator=draw)
-    _check_loss(subject, scores, torch.tensor([1, 0]))
-    _check_loss(subject, scores, torch.tensor([0, 1]))
-    _check_loss(subject, scores[:1], torch.tensor([0]))
+    rankings = torch.tensor([1, 0]), torch.tensor([0, 1])
+    _check(subject, *((scores, ranking) for ranking in rankings), (scores[:1], torch.tensor([0])))
 
 
 @plackett_luce_nll.case("random rankings, in float32 and float64", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    for items, dtype in ((4, torch.float64), (7, torch.float32), (9, torch.float32)):
-        scores = 2 * torch.randn(items, generator=draw, dtype=dtype)
-        _check_loss(subject, scores, torch.randperm(items, generator=draw))
+    sizes = (4, torch.float64), (7, torch.float32), (9, torch.float32), (40, torch.float64)
+    _check(subject, *(_drawn(draw, *size) for size in sizes))
 
 
 @plackett_luce_nll.case("scores in the hundreds", points=0.75)
 def _(subject: Subject, draw: torch.Generator) -> None:
     # In this order each usual shortcut fails at a place of its own, and so can be told from the others.
-    _check_loss(subject, 40 - 40 * torch.arange(3.0), torch.tensor([2, 1, 0]))
-    for level in (300.0, -300.0):
-        scores = level + 5 * torch.randn(5, generator=draw)
-        _check_loss(subject, scores, torch.randperm(5, generator=draw))
-    rungs = 300.0 - 150.0 * torch.arange(5.0)  # 300, 150, 0, -150, -300
-    _check_loss(subject, rungs, torch.arange(5))
-    _check_loss(subject, rungs + torch.randn(5, generator=draw), torch.randperm(5, generator=draw))
+    steps = 40 - 40 * torch.arange(3.0), torch.tensor([2, 1, 0])
+    # At 900 a float64 overflows as well.
+    level = [
+        (at + 5 * torch.randn(5, generator=draw), torch.randperm(5, generator=draw)) for at in (900.0, -900.0)
+    ]
+    rungs = 900.0 - 450.0 * torch.arange(5.0)  # 900, 450, 0, -450, -900
+    ladders = [
+        (rungs, torch.arange(5)),
+        (rungs, torch.tensor([4, 0, 3, 1, 2])),
+        (rungs + torch.randn(5, generator=draw), torch.randperm(5, generator=draw)),
+    ]
+    _check(subject, _drawn(draw, 5), steps, *level, *ladders, rtol=1e-3, atol=1e-3)

@@ -1,12 +1,14 @@
 """What the exercises on tables share: one number per player in, drawn tables, expected exceptions."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Mistake
+from reward_lab.checks.naming import named, ways
 from reward_lab.checks.numbers import as_number
 from reward_lab.checks.subject import Subject
 from reward_lab.checks.values import Opaque, describe, number_text
@@ -43,16 +45,70 @@ def agree(got: Tensor, right: Tensor) -> bool:
     )
 
 
-def recognised(got: Tensor, right: Tensor, mistakes: Mapping[str, Solve], arguments: tuple) -> str | None:
-    """The sentence of the first usual mistake that gives these numbers on these arguments, or None."""
-    for said, mistake in mistakes.items():
+def agree_relatively(got: Tensor, right: Tensor) -> bool:
+    """Whether each number is right to one part in a thousand, however small it is."""
+    return got.shape == right.shape and bool(((got - right).abs() <= TOLERANCE * right.abs()).all())
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How vectors of one exercise are judged.
+
+    Fields: `read`, from a reply's value and the call's tables to the numbers, (P,) float64; `right`, from tables to
+    the right numbers; `mistakes`, sentence -> the solution that makes it, or several; `text`, the numbers as a student
+    reads them; `explain`, asked where no usual mistake fits, with what came, what was expected and the tables of each
+    call; `refused`, said where a ValueError came in place of numbers; `close`, whether two vectors agree.
+    """
+
+    read: Callable[[object, tuple], Tensor]
+    right: Solve
+    mistakes: Mapping[str, Solve | Sequence[Solve]]
+    text: Callable[[Tensor], str]
+    explain: Callable[[list[Tensor], list[Tensor], Sequence[tuple]], str | None]
+    refused: str
+    close: Callable[[Tensor, Tensor], bool] = agree
+
+    def expect(self, subject: Subject, *calls: tuple) -> None:
+        """Pass if every call comes out right. Otherwise raise Mistake, with the mistakes that explain every call."""
+        got = [self._numbers(subject, tables) for tables in calls]
+        want = [self.right(*tables) for tables in calls]
+        off = [number for number, pair in enumerate(zip(got, want, strict=True)) if not self.close(*pair)]
+        if not off:
+            return
+        doubles = [tuple(table.double() for table in tables) for tables in calls]
+        likely = named(said for said, mistake in ways(self.mistakes) if self._explains(mistake, got, doubles))
+        raise Mistake(
+            self.text(want[off[0]]), self.text(got[off[0]]), likely or self.explain(got, want, doubles)
+        )
+
+    def _numbers(self, subject: Subject, tables: tuple) -> Tensor:
         try:
-            wrong = mistake(*arguments)
+            value = subject.call(*tables).value
+        except Mistake as mistake:
+            if mistake.got.startswith("ValueError"):
+                raise Mistake(mistake.expected, mistake.got, self.refused) from None
+            raise
+        return self.read(value, tables)
+
+    def _explains(self, mistake: Solve, got: list[Tensor], calls: Sequence[tuple]) -> bool:
+        try:
+            return all(
+                self.close(numbers, mistake(*tables)) for numbers, tables in zip(got, calls, strict=True)
+            )
         except (RuntimeError, ValueError):
-            continue  # this mistake has no answer here
-        if not agree(wrong, right) and agree(got, wrong):
-            return said
-    return None
+            return False  # this mistake has no answer here
+
+
+def penalised(abilities: Tensor, surplus: Tensor) -> bool:
+    """Whether the surplus of wins is in proportion to the abilities, as a penalty on their squares makes it.
+
+    Args:
+        abilities: (K,) float64.
+        surplus: (K,) float64: wins of each player minus the wins that these abilities promise.
+    """
+    weight = (surplus @ abilities) / (abilities @ abilities)
+    left = (surplus - weight * abilities).norm()
+    return bool(weight > 0 and surplus.norm() > 0.01 and left < 0.01 * surplus.norm())
 
 
 def vector_text(vector: Tensor) -> str:
@@ -86,6 +142,27 @@ def expect_value_error(
             quoted,
             "The message names a reason that does not hold.",
         )
+
+
+def shuffled(draw: torch.Generator, wins: Tensor, first: int | None = None) -> Tensor:
+    """The table with its players in another order; `first` is the one who gets number 0."""
+    order = torch.randperm(len(wins), generator=draw)
+    if first is not None:
+        order = torch.cat([torch.tensor([first]), order[order != first]])
+    return wins[order][:, order]
+
+
+def two_groups(draw: torch.Generator, first: int, second: int) -> Tensor:
+    """Two groups, each with a finite estimate, that never met."""
+    return torch.block_diag(draw_table(draw, first, 6) + 1, draw_table(draw, second, 6) + 1).fill_diagonal_(0)
+
+
+def draw_chain(draw: torch.Generator, players: int) -> Tensor:
+    """A (K, K) int64 table in which each player met the next one only, and both won; in a random order."""
+    wins = torch.zeros(players, players, dtype=torch.int64)
+    place = torch.arange(players - 1)
+    wins[place, place + 1], wins[place + 1, place] = torch.randint(1, 6, (2, players - 1), generator=draw)
+    return shuffled(draw, wins)
 
 
 def draw_table(draw: torch.Generator, players: int, games: int, met: float = 1.0) -> Tensor:

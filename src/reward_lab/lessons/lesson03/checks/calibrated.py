@@ -1,16 +1,18 @@
 """TODO 5: do probabilities mean what they say?"""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.naming import named, ways
 from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.subject import LocalSubject, Subject
 from reward_lab.checks.values import describe, number_text
 from reward_lab.statistics.calibration import calibration as right_calibration
-from reward_lab.statistics.calibration import index_of_bin
+
+from .calibration_mistakes import CALIBRATION_MISTAKES, Report
 
 calibration = Exercise(
     "calibration",
@@ -19,100 +21,6 @@ calibration = Exercise(
 
 KEYS = ("ece", "brier", "curve")
 TOLERANCE = 1e-5
-
-Report = Callable[[Tensor, Tensor, int], dict]
-
-
-def _report(
-    index: Callable[[Tensor, int], Tensor] = index_of_bin,
-    error: Callable[[list, int], float] | None = None,
-    brier: Callable[[Tensor, Tensor], float] | None = None,
-    point: Callable[[Tensor, Tensor, int, int], tuple] | None = None,
-) -> Report:
-    """A report that is right but for the parts given."""
-
-    def report(probabilities: Tensor, outcomes: Tensor, bins: int) -> dict:
-        p, y = probabilities.double(), outcomes.double()
-        inside = index(p, bins)
-        rows = [(p[inside == k], y[inside == k], k) for k in inside.unique().tolist() if k >= 0]
-        make = point or (lambda a, b, k, bins: (a.mean().item(), b.mean().item(), len(a)))
-        curve = [make(a, b, k, bins) for a, b, k in rows]
-        ece = sum(n * abs(m - r) for m, r, n in curve) / len(p) if error is None else error(curve, len(p))
-        score = (p - y).square().mean().item() if brier is None else brier(p, y)
-        return {"ece": ece, "brier": score, "curve": curve}
-
-    return report
-
-
-def _of_the_larger(probabilities: Tensor, outcomes: Tensor, bins: int) -> dict:
-    larger = torch.maximum(probabilities, 1 - probabilities)
-    return right_calibration(larger, (probabilities > 0.5) == outcomes, bins)
-
-
-def _equal_counts(p: Tensor, bins: int) -> Tensor:
-    return p.argsort().argsort() * bins // len(p)
-
-
-def _upper_edges(p: Tensor, bins: int) -> Tensor:
-    return (torch.ceil(p * bins).long() - 1).clamp(min=0)
-
-
-CALIBRATION_MISTAKES: dict[str, Report] = {
-    "An edge belongs to the bin above it: bin k holds k / bins <= p < (k + 1) / bins.": _report(_upper_edges),
-    "A probability of 1 got a bin of its own. It belongs to the last one.": _report(
-        lambda p, b: (p * b).long()
-    ),
-    "A probability of 1 was lost. It belongs to the last bin.": _report(
-        lambda p, b: torch.where(p < 1, (p * b).long(), -1)
-    ),
-    "This looks at the larger of p and 1 - p. Here every probability is that of the outcome True.": _of_the_larger,
-    "These bins hold equally many. Bins of equal width are asked for.": _report(_equal_counts),
-    "There is one bin too many or too few.": _report(lambda p, b: index_of_bin(p, max(1, b - 1))),
-    "There is one bin too many.": _report(lambda p, b: index_of_bin(p, b + 1)),
-    "The first number of a point is the mean probability in the bin, not the bin's middle.": _report(
-        point=lambda a, b, k, bins: ((k + 0.5) / bins, b.mean().item(), len(a))
-    ),
-    "The first two numbers of a point are swapped: mean probability first, observed rate second.": _report(
-        point=lambda a, b, k, bins: (b.mean().item(), a.mean().item(), len(a))
-    ),
-    "The observed rate is a share. This is how often the outcome was True.": _report(
-        point=lambda a, b, k, bins: (a.mean().item(), b.sum().item(), len(a))
-    ),
-    "Every bin has the same weight here. Weight each by its share of the pairs.": _report(
-        error=lambda curve, n: sum(abs(m - r) for m, r, _ in curve) / len(curve)
-    ),
-    "This is the largest error of a bin. The mean is asked for, weighted by the counts.": _report(
-        error=lambda curve, n: max(abs(m - r) for m, r, _ in curve)
-    ),
-    "Errors of opposite sign cancel here: take the absolute value in each bin, then the mean.": _report(
-        error=lambda curve, n: sum(c * (m - r) for m, r, c in curve) / n
-    ),
-    "Errors of opposite sign cancel here: the absolute value comes too late.": _report(
-        error=lambda curve, n: abs(sum(c * (m - r) for m, r, c in curve) / n)
-    ),
-    "This squares the errors of the bins. Take absolute values.": _report(
-        error=lambda curve, n: sum(c * (m - r) ** 2 for m, r, c in curve) / n
-    ),
-    "The counts are not divided by the number of pairs.": _report(
-        error=lambda curve, n: sum(c * abs(m - r) for m, r, c in curve)
-    ),
-    "The Brier score takes the square of probability minus outcome, not its absolute value.": _report(
-        brier=lambda p, y: (p - y).abs().mean().item()
-    ),
-    "This is the root of the Brier score.": _report(brier=lambda p, y: (p - y).square().mean().sqrt().item()),
-    "This sums over the pairs. The Brier score is the mean.": _report(
-        brier=lambda p, y: (p - y).square().sum().item()
-    ),
-    "This is p (1 - p), which does not look at the outcomes. It is the Brier score only if every p is right.": (
-        _report(brier=lambda p, y: (p * (1 - p)).mean().item())
-    ),
-    "This counts both outcomes of a pair, so it is twice the Brier score of this lesson.": _report(
-        brier=lambda p, y: 2 * (p - y).square().mean().item()
-    ),
-    "This is the log loss. The Brier score is the mean squared difference.": _report(
-        brier=lambda p, y: -torch.log(torch.where(y > 0, p, 1 - p)).mean().item()
-    ),
-}
 
 
 def _read(value: object) -> dict:
@@ -155,13 +63,16 @@ def _check(subject: Subject, *calls: tuple[Tensor, Tensor, int]) -> None:
         )
         if number is None:
             continue
-        likely = _form_mistake(key, reports[number], right[number])
-        for said, mistake in CALIBRATION_MISTAKES.items():
-            wrong = [LocalSubject(mistake).call(*call).value for call in calls]
-            if all(w is not None and _same(key, a, w) for a, w in zip(reports, wrong, strict=True)):
-                likely = said
-                break
+        fitting = [
+            said for said, mistake in ways(CALIBRATION_MISTAKES) if _explains(mistake, key, calls, reports)
+        ]
+        likely = _form_mistake(key, reports[number], right[number]) or named(fitting)
         raise Mistake(_text(key, right[number]), _text(key, reports[number]), likely)
+
+
+def _explains(mistake: Report, key: str, calls: Sequence[tuple], reports: Sequence[dict]) -> bool:
+    wrong = [LocalSubject(mistake).call(*call).value for call in calls]
+    return all(w is not None and _same(key, a, w) for a, w in zip(reports, wrong, strict=True))
 
 
 def _form_mistake(key: str, report: dict, right: dict) -> str | None:
@@ -228,7 +139,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     one = _away_from_edges(draw, 1, 3)
     _check(
         subject,
-        (p, _outcomes(draw, p), 20),
+        (p, _outcomes(draw, p), 40),
         (p, _outcomes(draw, p), 1),
         (one, torch.tensor([True]), 3),
     )

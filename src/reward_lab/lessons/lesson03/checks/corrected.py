@@ -8,7 +8,7 @@ from reward_lab.checks.exercise import Exercise
 from reward_lab.checks.subject import Subject
 from reward_lab.statistics.noisy_losses import flip_corrected_loss as right_loss
 
-from .margins import Loss, expect_loss, margins, rate
+from .margins import LEVELS_OFF, Loss, expect_loss, far_margins, margins, rate, with_zeros
 
 flip_corrected_loss = Exercise(
     "flip_corrected_loss",
@@ -29,7 +29,11 @@ def _by_fraction(d: Tensor, e: float) -> Tensor:
     return -torch.log((1 - e + e * torch.exp(-d)) / (1 + torch.exp(-d))).mean()
 
 
-CORRECTED_MISTAKES: dict[str, Loss] = {
+def _with_guard(guard: float) -> Loss:
+    return lambda d, e: -torch.log(_mixture(d, e) + guard).mean()
+
+
+CORRECTED_MISTAKES: dict[str, Loss | list[Loss]] = {
     "This averages two logarithms, which is label smoothing. The correction averages the two probabilities, and then "
     "takes one logarithm.": lambda d, e: -((1 - e) * F.logsigmoid(d) + e * F.logsigmoid(-d)).mean(),
     "The two cases are swapped: with probability 1 - flip_rate the label was kept, and then sigmoid(margin) is its "
@@ -51,8 +55,13 @@ CORRECTED_MISTAKES: dict[str, Loss] = {
     "`exp(-margin)` overflows at margin -1,000. Stay with logarithms: `F.logsigmoid` and `torch.logaddexp`.": _by_exp,
     "`exp(-margin)` overflows at margin -1,000, and infinity over infinity is NaN. Stay with logarithms: "
     "`F.logsigmoid` and `torch.logaddexp`.": _by_fraction,
-    "A small number inside the log, or a clamp, hides the infinity at flip rate 0, but the loss stops and its gradient "
-    "vanishes. Use `torch.logaddexp`.": lambda d, e: -torch.log(_mixture(d, e) + 1e-8).mean(),
+    LEVELS_OFF: [_with_guard(guard) for guard in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)],
+    "A small flip rate was taken for 0, or raised. Take it as it is.": [
+        lambda d, e: right_loss(d, e if e > 0.02 else 0.0),
+        lambda d, e: right_loss(d, e if e > 0.005 else 0.0),
+        lambda d, e: right_loss(d, max(e, 0.02)),
+        lambda d, e: right_loss(d, max(e, 0.01)),
+    ],
     "The logarithm is missing: this is the mean probability that the label is wrong.": (
         lambda d, e: (1 - _mixture(d, e)).mean()
     ),
@@ -77,18 +86,18 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @flip_corrected_loss.case("random margins, in float32 and float64", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     sizes = ((33, torch.float32), (8, torch.float64), (1, torch.float32))
-    _check(subject, *((margins(draw, n, dtype=dtype), rate(draw)) for n, dtype in sizes))
+    drawn = [(margins(draw, n, dtype=dtype), rate(draw)) for n, dtype in sizes]
+    rates = [(margins(draw, 9), flip_rate) for flip_rate in (0.001, 0.01, 0.49)]
+    _check(subject, *drawn, *rates, (with_zeros(draw, 6), rate(draw)))
 
 
 @flip_corrected_loss.case("margins of -1,000 and +1,000", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    far = torch.randn(7, generator=draw)
-    far[:2] = torch.tensor([1000.0, -1000.0])
-    _check(subject, (far.requires_grad_(), rate(draw)))
+    _check(
+        subject, (margins(draw, 9), rate(draw)), (far_margins(draw), rate(draw)), (far_margins(draw), 0.002)
+    )
 
 
 @flip_corrected_loss.case("flip rate 0 is the Bradley-Terry loss, at every margin", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    far = torch.randn(7, generator=draw)
-    far[:2] = torch.tensor([1000.0, -1000.0])
-    _check(subject, (margins(draw, 21), 0.0), (far.requires_grad_(), 0.0))
+    _check(subject, (margins(draw, 9), rate(draw)), (margins(draw, 21), 0.0), (far_margins(draw), 0.0))

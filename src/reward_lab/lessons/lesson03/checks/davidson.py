@@ -9,7 +9,7 @@ from reward_lab.checks.subject import Subject
 from reward_lab.statistics.ties import TIE, rao_kupper_log_probabilities
 from reward_lab.statistics.ties import davidson_nll as right_nll
 
-from .margins import Loss, expect_loss
+from .margins import LEVELS_OFF, Loss, expect_loss
 
 davidson_nll = Exercise(
     "davidson_nll",
@@ -65,13 +65,36 @@ def _rao_kupper(i: Tensor, j: Tensor, log_nu: Tensor, outcome: Tensor) -> Tensor
     return F.nll_loss(rao_kupper_log_probabilities(i, j, log_nu), outcome)
 
 
-DAVIDSON_MISTAKES: dict[str, Loss] = {
+def _stacked_across(i: Tensor, j: Tensor, log_nu: Tensor, outcome: Tensor) -> Tensor:
+    return F.cross_entropy(torch.stack([i, j, log_nu + (i + j) / 2], dim=0), outcome)
+
+
+def _with_guard(guard: float) -> Loss:
+    def nll(i: Tensor, j: Tensor, log_nu: Tensor, outcome: Tensor) -> Tensor:
+        scores = torch.stack([i, j, log_nu + (i + j) / 2], dim=1)
+        return F.nll_loss(torch.log(F.softmax(scores, dim=1) + guard), outcome)
+
+    return nll
+
+
+DAVIDSON_MISTAKES: dict[str, Loss | list[Loss]] = {
     "The square root is missing: in logarithms the tie's term holds half the sum of the two abilities.": (
         _with_tie_score(lambda i, j, log_nu: log_nu + i + j)
     ),
     "The tie's term holds no abilities. It is nu times the square root of the product of the two worths.": (
         _with_tie_score(lambda i, j, log_nu: log_nu + 0 * i)
     ),
+    "The tie's term takes the square root of the abilities, which are logarithms already and may be below 0. The square "
+    "root of the product of the worths is, among logarithms, half the sum.": [
+        _with_tie_score(lambda i, j, log_nu: log_nu + torch.sqrt(i * j)),
+        _with_tie_score(lambda i, j, log_nu: log_nu * torch.sqrt(i * j)),
+        _with_tie_score(lambda i, j, log_nu: log_nu.exp() * torch.sqrt(i * j)),
+    ],
+    "The tie's term multiplies `log_nu` by the abilities. Products of worths are sums of logarithms.": _with_tie_score(
+        lambda i, j, log_nu: log_nu * (i + j) / 2
+    ),
+    "The scores are stacked along the wrong dimension: one row for each comparison is asked for, `dim=1`.": _stacked_across,
+    LEVELS_OFF: [_with_guard(guard) for guard in (1e-6, 1e-8, 1e-10, 1e-12)],
     "`log_nu` is the logarithm already. Among logarithms it is added as it is.": _with_tie_score(
         lambda i, j, log_nu: log_nu.exp() + (i + j) / 2
     ),
@@ -140,13 +163,17 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @davidson_nll.case("random comparisons, in float32 and float64", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     sizes = ((40, torch.float32), (9, torch.float64), (1, torch.float32))
-    _check(subject, *(_comparisons(draw, n, dtype=dtype) for n, dtype in sizes))
+    equal, _, log_nu, outcome = _comparisons(draw, 6)
+    twin = equal.detach().clone().requires_grad_()
+    _check(
+        subject, *(_comparisons(draw, n, dtype=dtype) for n, dtype in sizes), (equal, twin, log_nu, outcome)
+    )
 
 
 @davidson_nll.case("few ties and many: log_nu below and above 0", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     calls = []
-    for log_nu in (-3.0, 2.5):
+    for log_nu in (-3.0, 2.5, 0.0):
         i, j, _, outcome = _comparisons(draw, 15)
         calls.append((i, j, torch.tensor(log_nu, requires_grad=True), outcome))
     _check(subject, *calls)
@@ -155,6 +182,14 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @davidson_nll.case("abilities of several hundred", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     i, j, log_nu, outcome = _comparisons(draw, 9)
-    far = 300 + 200 * torch.rand(9, generator=draw)
+    far = 750 + 200 * torch.rand(9, generator=draw)  # beyond what float64 can take the exp of
     high, low = (i.detach() + far).requires_grad_(), (j.detach() - far).requires_grad_()
-    _check(subject, (high, low, log_nu, outcome), (low, high, log_nu, outcome))
+    same_side = []
+    for shift in (800, -800):  # in float64: in float32 the difference of two such numbers is rough
+        a, b, nu, ends = _comparisons(draw, 9, dtype=torch.float64)
+        same_side.append(
+            ((a.detach() + shift).requires_grad_(), (b.detach() + shift).requires_grad_(), nu, ends)
+        )
+    _check(
+        subject, _comparisons(draw, 9), (high, low, log_nu, outcome), (low, high, log_nu, outcome), *same_side
+    )

@@ -1,5 +1,6 @@
 """TODO 1: labels from people who disagree and sometimes click the wrong button."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.naming import named
 from reward_lab.checks.probes import Probe
 from reward_lab.checks.statistics import surprising
 from reward_lab.checks.subject import Subject
@@ -109,9 +111,8 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     off = [key for key in seen if not _believable(seen, key, _law)]
     if not off:
         return
-    likely = next(
-        (said for said, law in LABEL_MISTAKES.items() if all(_believable(seen, key, law) for key in seen)),
-        None,
+    likely = named(
+        said for said, law in LABEL_MISTAKES.items() if all(_believable(seen, key, law) for key in seen)
     )
     worst = max(off, key=lambda key: abs(_share(seen[key]) - _law(*key)))
     raise Mistake(
@@ -149,10 +150,40 @@ def _(subject: Subject, draw: torch.Generator) -> None:
                     "labels that agree or differ far too often",
                     "Draw one random number for each element of p: `torch.rand(p.shape, ...)`.",
                 )
+    _check_numbers_vary(subject, draw)
+
+
+def _check_global_generator(subject: Subject, draw: torch.Generator) -> None:
+    _, state = _draw(subject, torch.full((20,), 0.5), 0.2, _generator(draw))
+    if state["reseeded"]:
+        raise Mistake(
+            "the global generator to be left alone",
+            "one that was seeded anew",
+            "Whoever calls this function loses their own random numbers to `torch.manual_seed`. Draw from `generator` only.",
+        )
+
+
+def _check_numbers_vary(subject: Subject, draw: torch.Generator) -> None:
+    """Of ten elements, drawn again and again, how many come out True has a binomial law. It is no fixed number."""
+    n, calls = 10, 30
+    for p, flip_rate, what in ((1.0, 0.3, "flips"), (0.4, 0.0, "preferences")):
+        chance = _law(p, flip_rate)
+        counts = Counter(
+            int(_draw(subject, torch.full((n,), p), flip_rate, _generator(draw))[0].sum())
+            for _ in range(calls)
+        )
+        law = {k: math.comb(n, k) * chance**k * (1 - chance) ** (n - k) for k in range(n + 1)}
+        if surprising(counts, law) is not None:
+            raise Mistake(
+                f"the number of {what} among {n} labels to differ from call to call, as chance has it",
+                f"{counts.most_common(1)[0][0]} labels True in {counts.most_common(1)[0][1]} of {calls} calls",
+                "Each element is decided by a random number of its own. Do not flip a fixed number of them.",
+            )
 
 
 @noisy_labels.case("all of the randomness comes from the generator", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
+    _check_global_generator(subject, draw)
     # 200 fair coins agree by chance with probability 2 ** -200. Every call sees the same global generator.
     coins = ((0.5, 0.0, "preference"), (1.0, 0.5, "flip"))
     for p, flip_rate, what in coins:

@@ -2,12 +2,13 @@
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise
 from reward_lab.checks.subject import Subject
 from reward_lab.statistics.noisy_losses import smoothed_bt_loss as right_loss
 
-from .margins import Loss, expect_loss, margins, rate
+from .margins import LEVELS_OFF, Loss, expect_loss, far_margins, margins, rate, with_zeros
 
 smoothed_bt_loss = Exercise(
     "smoothed_bt_loss",
@@ -15,7 +16,16 @@ smoothed_bt_loss = Exercise(
     "loss if it is wrong.",
 )
 
-SMOOTHED_MISTAKES: dict[str, Loss] = {
+
+def _with_guard(guard: float) -> Loss:
+    def loss(d: Tensor, s: float) -> Tensor:
+        kept, flipped = torch.log(torch.sigmoid(d) + guard), torch.log(torch.sigmoid(-d) + guard)
+        return -((1 - s) * kept + s * flipped).mean()
+
+    return loss
+
+
+SMOOTHED_MISTAKES: dict[str, Loss | list[Loss]] = {
     "This smooths by half as much. Here the target of the preferred text is 1 - smoothing, not 1 - smoothing / 2.": (
         lambda d, s: right_loss(d, s / 2)
     ),
@@ -48,10 +58,17 @@ SMOOTHED_MISTAKES: dict[str, Loss] = {
     "`F.binary_cross_entropy_with_logits(margin, target)`.": lambda d, s: F.binary_cross_entropy(
         torch.sigmoid(d), torch.full_like(d, 1 - s)
     ),
-    "A small number inside the log hides the overflow, but the loss stops near 18 and its gradient vanishes. Use "
-    "`F.logsigmoid`.": lambda d, s: (
-        -((1 - s) * torch.log(torch.sigmoid(d) + 1e-8) + s * torch.log(torch.sigmoid(-d) + 1e-8)).mean()
+    LEVELS_OFF: [_with_guard(guard) for guard in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)],
+    "The two halves have equal weight. The weights are 1 - smoothing and smoothing.": lambda d, s: (
+        -((F.logsigmoid(d) + F.logsigmoid(-d)) / 2).mean()
     ),
+    "The target of the preferred text is 1 - smoothing, not smoothing below 1 in the margin: do not scale the margin.": (
+        lambda d, s: -F.logsigmoid((1 - s) * d).mean()
+    ),
+    "This scales the plain loss. Smoothing adds the loss of the other label.": [
+        lambda d, s: -((1 - 2 * s) * F.logsigmoid(d)).mean(),
+        lambda d, s: -F.logsigmoid(d).mean() + s,
+    ],
     "The average comes too early: take the loss of each margin, then the mean.": (
         lambda d, s: right_loss(d.mean(), s)
     ),
@@ -74,7 +91,10 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @smoothed_bt_loss.case("random margins, in float32 and float64", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     sizes = ((33, torch.float32), (8, torch.float64), (1, torch.float32))
-    _check(subject, *((margins(draw, n, dtype=dtype), rate(draw)) for n, dtype in sizes))
+    drawn = [(margins(draw, n, dtype=dtype), rate(draw)) for n, dtype in sizes]
+    _check(
+        subject, *drawn, (with_zeros(draw, 6), rate(draw)), (margins(draw, 9), 0.01), (margins(draw, 9), 0.5)
+    )
 
 
 @smoothed_bt_loss.case("smoothing 0 is the Bradley-Terry loss", points=0.5)
@@ -84,6 +104,4 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 
 @smoothed_bt_loss.case("margins of -1,000 and +1,000", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    far = torch.randn(7, generator=draw)
-    far[:2] = torch.tensor([1000.0, -1000.0])
-    _check(subject, (far.clone().requires_grad_(), rate(draw)), (far.clone().requires_grad_(), 0.0))
+    _check(subject, (margins(draw, 9), rate(draw)), (far_margins(draw), rate(draw)), (far_margins(draw), 0.0))

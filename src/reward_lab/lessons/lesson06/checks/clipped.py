@@ -102,13 +102,16 @@ PPO_MISTAKES: dict[str, Loss] = {
     "The advantages lost their sign. A bad word must become less likely.": lambda n, o, a, c: right_loss(
         n, o, a.abs(), c
     ),
-    "Negative advantages are cut off at 0. A bad word must become less likely.": lambda n, o, a, c: right_loss(
-        n, o, a.clamp(min=0), c
+    "Negative advantages are cut off at 0. A bad word must become less likely.": lambda n, o, a, c: (
+        right_loss(n, o, a.clamp(min=0), c)
     ),
     "The clip is 0.2 whatever was passed in. Use `clip`.": lambda n, o, a, c: right_loss(n, o, a, 0.2),
     "The lower bound is 1 - clip, not 1 / (1 + clip).": _with(bounds=lambda c: (1 / (1 + c), 1 + c)),
     "The advantages are normalised. Leave that to the caller.": lambda n, o, a, c: right_loss(
         n, o, (a - a.mean()) / (a.std() + 1e-8), c
+    ),
+    "The advantages are normalised, by the population's standard deviation. Leave that to the caller.": (
+        lambda n, o, a, c: right_loss(n, o, (a - a.mean()) / (a.std(unbiased=False) + 1e-8), c)
     ),
     "Gradients flow into `old_log_probs` or `advantages`. They are numbers here: detach them.": _with(
         cut=False
@@ -124,9 +127,7 @@ PPO_MISTAKES: dict[str, Loss] = {
 
 def _check(subject: Subject, *calls: tuple) -> None:
     read = loss_and_gradients(("new_log_probs", "old_log_probs", "advantages", "clip"))
-    expect_like(
-        subject, right_loss, PPO_MISTAKES, calls, read, "differentiate", explain=_large_terms_cut_off
-    )
+    expect_like(subject, right_loss, PPO_MISTAKES, calls, read, "differentiate", explain=_large_terms_cut_off)
 
 
 def _call(draw: torch.Generator, *shape: int, clip: float = 0.2, dtype: torch.dtype = torch.float32) -> tuple:

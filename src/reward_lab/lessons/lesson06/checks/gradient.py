@@ -38,6 +38,9 @@ GRADIENT_MISTAKES: dict[str, Callable[[Tensor, Tensor, Tensor | float], Tensor]]
     "This weighs probabilities. The formula has log-probabilities: leave out the exp.": lambda lp, r, b: (
         -((r - b).detach() * lp.exp()).mean()
     ),
+    "Log of exp: the probability of a long text is 0 in float32. Use the log-probabilities as they are.": lambda lp, r, b: (
+        -((r - b).detach() * lp.exp().log()).mean()
+    ),
     "The advantages are normalised. Use the plain difference.": lambda lp, r, b: (
         -(_standardised(r - b).detach() * lp).mean()
     ),

@@ -33,9 +33,7 @@ def _of_ratio(
     return estimators
 
 
-RATIO = (
-    "A ratio of probabilities breaks down: far below 0, exp gives 0, and 0 / 0 is NaN. Take the exp of the difference."
-)
+RATIO = "A ratio of probabilities breaks down: far below 0, exp gives 0, and 0 / 0 is NaN. Take the exp of the difference."
 CUT_OFF = "Values far from 0 are cut off. The formulas hold for every log-ratio: leave the clamp out."
 NEAR_ZERO = "Near 0, exp(x) - 1 subtracts two numbers that agree in almost every digit. Use `torch.expm1`."
 
@@ -66,9 +64,7 @@ KL_MISTAKES: dict[str, Estimators] = {
     "k3 lacks its log-ratio: exp(log q - log p) - 1 alone has mean 0.": _of_ratio(
         k3=lambda x: torch.expm1(-x)
     ),
-    RATIO: (
-        lambda p, q: (*right_estimators(p, q)[:2], q.exp() / p.exp() - 1 + p - q)
-    ),
+    RATIO: (lambda p, q: (*right_estimators(p, q)[:2], q.exp() / p.exp() - 1 + p - q)),
     "k3 is k2 here. The two agree only while the policies are close.": lambda p, q: (
         *right_estimators(p, q)[:2],
         right_estimators(p, q)[1],

@@ -58,7 +58,7 @@ OPTIMUM_MISTAKES: dict[str, Optimum] = {
     "Take the logarithm of the reference along, and use `torch.softmax`.": _shifted_by_overall_maximum,
     BACK_TO_LIFE: lambda r, q, b: torch.softmax((q + 1e-8).log() + r / b, 0),
     NOT_NORMALISED: lambda r, q, b: q * (r / b).exp(),
-    "The sum is missing, and exp overflows for rewards in the hundreds: take the softmax of the exponents.": lambda r, q, b: (
+    "The sum is missing, and exp overflows for high rewards: take the softmax of the exponents.": lambda r, q, b: (
         (q.log() + r / b).exp()
     ),
     "This is softmax of the reward, mixed with the reference. The two have to be multiplied.": lambda r, q, b: (
@@ -89,15 +89,19 @@ def _explain(calls: Sequence[tuple], got: Sequence[Outcome], want: Sequence[Outc
     """What the numbers themselves show: a sum that is missing, a floor under the reference, an exp that overflowed."""
     part = "the probability"
     rows = [
-        (reference.double() > 0, reward.abs().max() / beta, x[part], y[part])
+        (reference.double() > 1e-20, reward.abs().max() / beta, x[part], y[part])
         for (reward, reference, beta), x, y in zip(calls, got, want, strict=True)
     ]
     if all(_same(_normalised(x), y) for _, _, x, y in rows):
         return NOT_NORMALISED
-    kept = [(x * there, y) for there, _, x, y in rows]
-    if all(not x.sum() > 0 or _same(_normalised(x), y) for x, y in kept):
+    kept = [(x * there, y * there) for there, _, x, y in rows if bool(x.isfinite().all())]
+    if len(kept) == len(rows) and all(
+        x.sum() < 1e-4 or _same(_normalised(x), _normalised(y)) for x, y in kept
+    ):
         return BACK_TO_LIFE
-    if all(_same(x, y) for _, level, x, y in rows if level < 80) and any(level < 80 for _, level, _, _ in rows):
+    if all(_same(x, y) for _, level, x, y in rows if level < 80) and any(
+        level < 80 for _, level, _, _ in rows
+    ):
         return TOO_LARGE
     return None
 
@@ -132,7 +136,10 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     for level in (400.0, -400.0):  # close to each other, far from zero
         calls.append((level + normal(draw, 12), _reference(draw, 12), 0.8))
     calls.append((300 * normal(draw, 12), _reference(draw, 12), 1.5))
-    for level in (900.0, -900.0):  # e^1800 is infinite in float64 too; its own digits would be lost in float32
+    for level in (
+        900.0,
+        -900.0,
+    ):  # e^1800 is infinite in float64 too; its own digits would be lost in float32
         reward = level + normal(draw, 12, dtype=torch.float64)
         calls.append((reward, _reference(draw, 12, torch.float64), 0.5))
     _check(subject, *calls)

@@ -57,7 +57,9 @@ POOL_MISTAKES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-NAN_LEAKS = "What stands at padding leaks: 0 times NaN, or times infinity, is NaN. Pick the vector by its index, without a product."
+NAN_LEAKS = (
+    "Padding leaks: 0 times NaN, or times infinity, is NaN. Pick the vector by its index, without a product."
+)
 
 
 def _only_nan_is_wrong(got: list[Tensor], batches: Sequence[tuple[Tensor, Tensor]]) -> bool:

@@ -325,7 +325,7 @@ print(f"mood right in {experiments.mood_accuracy(wrong.model, device):.3f} of ne
 # at real tokens and 0 at padding. Return each row's vector at its last real token: shape `(batch, dim)`, the dtype of
 # `hidden`, with gradients flowing back to it. Within one batch all padding stands on the same side, left or right;
 # some rows, or all, may be full. Each row has at least one real token, and its real tokens stand next to each other.
-# What stands at padding must not matter.
+# What stands at padding must not matter, be it NaN or infinity.
 #
 # **By hand.** Mask rows `1 1 1 0 0`, `0 0 1 1 1` and `1 1 1 1 1`: places 2, 4 and 4.
 #

@@ -388,7 +388,7 @@ for seed in SEEDS:
 # `log_p` and `log_q` are floating-point tensors of the same shape, any shape: the log-probabilities of samples **from p**
 # under p and under q. Return a tuple (or list) of three floating-point tensors of that shape, one value **per sample**:
 # no averaging. $k_3$ must be accurate near 0: for log-ratios as small as $10^{-3}$ in float32 and $10^{-8}$ in float64,
-# to one percent.
+# to one percent. Log-probabilities may be as low as -800, log-ratios of either sign as large as 40.
 #
 # **By hand.** `log_p = log([0.5, 0.5])`, `log_q = log([0.25, 0.75])`: k1 `[0.6931, -0.4055]`, k2 `[0.2402, 0.0822]`, k3
 # `[0.1931, 0.0945]`.
@@ -480,7 +480,7 @@ for beta in (5.0, 2.0, 0.5):
 #
 # `gae(rewards, values, gamma, lam) -> (advantages, returns)`
 #
-# `rewards` is a floating-point tensor of shape `(batch, T)`, T at least 1. `values` has shape `(batch, T + 1)`: column
+# `rewards` is a floating-point tensor of shape `(batch, T)`, T from 1 to some hundreds. `values` has shape `(batch, T + 1)`: column
 # $t$ is the critic's estimate **before** word $t$, and the last column is the estimate after the last word. Use that
 # column as it is: the caller puts 0 there where texts end. `gamma` and `lam` are numbers from 0 to 1. Return a tuple
 # (or list) of two tensors of shape `(batch, T)`: the advantages as in the formula, not normalised, and the returns,

@@ -175,6 +175,14 @@ def test_ppo_loss_pulls_on_a_word_only_where_it_should():
     assert old.grad is None and advantages.grad is None
 
 
+def test_ratios_that_overflow_leave_the_loss_and_its_gradient_numbers():
+    new = torch.tensor([-1.0, -1.0, -200.0], requires_grad=True)
+    loss = rlhf.ppo_loss(new, torch.tensor([-200.0, -200.0, -1.0]), torch.tensor([1.0, 0.0, -1.0]), 0.2)
+    loss.backward()
+    assert loss.item() == pytest.approx(-(1.2 + 0.0 - 0.8) / 3)
+    assert new.grad.tolist() == [0.0, 0.0, 0.0]  # all three are on the flat side
+
+
 def test_the_gradient_of_ppo_loss_agrees_with_finite_differences():
     generator = torch.Generator().manual_seed(1)
     new, old, advantages = torch.randn(3, 12, generator=generator, dtype=torch.float64)

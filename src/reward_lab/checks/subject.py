@@ -62,11 +62,11 @@ class Subject(Protocol):
         """Call the function."""
 
     def differentiate(self, *arguments: object) -> Reply:
-        """Call the function and go backward from its scalar result.
+        """Call the function and go backward from its result, or from the sum of its entries.
 
         `value` is a tuple: the result, and a tuple with the gradient for each argument that requires one, in
         order (None for an argument that the result does not depend on). The second part is None where the
-        result is no scalar that can be differentiated.
+        result is no tensor that can be differentiated.
         """
 
     def create(self, *arguments: object) -> Reply:
@@ -116,9 +116,9 @@ class LocalSubject:
         def request() -> tuple:
             result = self.target(*built)
             leaves = [a for a in built if type(a) is torch.Tensor and a.requires_grad]
-            if type(result) is not torch.Tensor or result.dim() != 0 or not result.requires_grad:
+            if type(result) is not torch.Tensor or not result.requires_grad:
                 return result, None
-            return result.detach(), torch.autograd.grad(result, leaves, allow_unused=True)
+            return result.detach(), torch.autograd.grad(result.sum(), leaves, allow_unused=True)
 
         return self._ask(request, arguments, built)
 

@@ -1,5 +1,7 @@
 """The formulas of policy optimisation: policy gradient, KL estimators, advantages, PPO's objective, the optimum."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -116,8 +118,12 @@ def ppo_loss(new_log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, c
             "ppo_loss: all three tensors must have the same shape, got "
             f"{tuple(new_log_probs.shape)}, {tuple(old_log_probs.shape)} and {tuple(advantages.shape)}"
         )
-    ratio = (new_log_probs - old_log_probs.detach()).exp()
     advantages = advantages.detach()
+    log_ratio = new_log_probs - old_log_probs.detach()
+    # Above the band a good word's objective is flat. Its ratio is kept from overflowing there: 0 times infinity, in the
+    # product or in the gradient of exp, is NaN.
+    bounded = log_ratio.clamp(max=math.log1p(clip) + 1.0)
+    ratio = torch.where(advantages >= 0, bounded, log_ratio).exp()
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages).mean()
 
 

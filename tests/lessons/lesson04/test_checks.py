@@ -48,8 +48,26 @@ def pool_by_one_hot(hidden, attention_mask):
     return torch.einsum("bt,btd->bd", F.one_hot(last, hidden.shape[1]).to(hidden.dtype), hidden)
 
 
+def pool_by_take_along_dim(hidden, attention_mask):
+    last = torch.where(attention_mask.bool(), torch.arange(hidden.shape[1], device=hidden.device), -1).amax(
+        dim=1
+    )
+    return torch.take_along_dim(hidden, last[:, None, None], dim=1)[:, 0]
+
+
+def pool_by_masked_choice(hidden, attention_mask):
+    following = F.pad(attention_mask, (0, 1))[:, 1:]
+    return hidden[(attention_mask == 1) & (following == 0)]
+
+
+def pool_by_sorting(hidden, attention_mask):
+    order = attention_mask.argsort(dim=1, stable=True)  # padding first, real tokens in their order
+    return hidden[torch.arange(len(hidden), device=hidden.device), order[:, -1]]
+
+
 POOLS = [
-    pool_row_by_row, pool_by_flipping, pool_by_the_side_of_the_padding, pool_by_one_hot, language.last_token_pool
+    pool_row_by_row, pool_by_flipping, pool_by_the_side_of_the_padding, pool_by_take_along_dim,
+    pool_by_masked_choice, pool_by_sorting, language.last_token_pool
 ]  # fmt: skip
 
 
@@ -84,7 +102,24 @@ def loss_in_float64(logits, token_ids, attention_mask):
     return (costs * attention_mask[:, 1:]).sum().div(attention_mask[:, 1:].sum()).float()
 
 
+def loss_with_nll(logits, token_ids, attention_mask):
+    real = attention_mask[:, 1:] == 1
+    return F.nll_loss(F.log_softmax(logits[:, :-1], dim=2)[real], token_ids[:, 1:][real])
+
+
+def loss_with_weights(logits, token_ids, attention_mask):
+    costs = F.cross_entropy(logits[:, :-1].flatten(0, 1), token_ids[:, 1:].flatten(), reduction="none")
+    weights = attention_mask[:, 1:].flatten().to(costs.dtype)
+    return torch.dot(costs, weights / weights.sum())
+
+
+def loss_with_categorical(logits, token_ids, attention_mask):
+    log_probs = torch.distributions.Categorical(logits=logits[:, :-1]).log_prob(token_ids[:, 1:])
+    return -log_probs.masked_select(attention_mask[:, 1:].bool()).mean()
+
+
 LOSSES = [
+    loss_with_nll, loss_with_weights, loss_with_categorical,
     loss_with_ignored_targets, loss_with_gather, loss_with_logsumexp, loss_text_by_text, loss_in_float64,
     language.next_token_loss,
 ]  # fmt: skip
@@ -155,7 +190,30 @@ class ScoresEveryToken(Right):
         return language.last_token_pool(scores, attention_mask)[:, 0]
 
 
+class FreezesInPlace(Right):
+    def freeze(self, freeze):
+        if freeze:
+            self.backbone.requires_grad_(False).eval()
+
+
+class LastLayerOfASequential(Right):
+    def make_head(self, dim):
+        return nn.Sequential(nn.Linear(dim, 1), nn.Flatten(0))
+
+    def forward(self, token_ids, attention_mask):
+        return self.reward_head(self.pool(token_ids, attention_mask))
+
+
+class MatrixHead(Right):
+    def make_head(self, dim):
+        self.w = nn.Parameter(torch.randn(dim, 1))
+
+    def forward(self, token_ids, attention_mask):
+        return (self.pool(token_ids, attention_mask) @ self.w).flatten()
+
+
 MODULES = [
+    FreezesInPlace, LastLayerOfASequential, MatrixHead,
     Right, NoBias, StartsFromZeros, FreezesInForward, DetachesWhenFrozen, OwnWeights, ScoresEveryToken,
     language.RewardFromBackbone,
 ]  # fmt: skip
@@ -188,7 +246,34 @@ def efficiency_seed_by_seed(sizes, train_fn, seeds):
     }
 
 
+def efficiency_by_formula(sizes, train_fn, seeds):
+    result = {}
+    for size in sizes:
+        runs = [train_fn(size, seed) for seed in seeds]
+        mean, n = sum(runs) / len(runs), len(runs)
+        variance = sum((x - mean) ** 2 for x in runs) / (n - 1) if n > 1 else float("nan")
+        result[size] = {"mean": mean, "std": variance**0.5}
+    return result
+
+
+def efficiency_in_float32(sizes, train_fn, seeds):
+    runs = np.array([[train_fn(n, k) for k in seeds] for n in sizes], dtype=np.float32)
+    return {
+        n: {"std": np.std(a, ddof=1), "mean": np.mean(a), "n": len(a)}
+        for n, a in zip(sizes, runs, strict=True)
+    }
+
+
+def efficiency_by_comprehension(sizes, train_fn, seeds):
+    runs = {(n, k): train_fn(n, k) for k in seeds for n in sizes}
+    table = {n: torch.tensor([runs[n, k] for k in seeds], dtype=torch.float64) for n in sizes}
+    return {n: {"mean": a.mean().item(), "std": a.var(correction=1).sqrt().item()} for n, a in table.items()}
+
+
 EFFICIENCIES = [
+    efficiency_by_formula,
+    efficiency_in_float32,
+    efficiency_by_comprehension,
     efficiency_with_numpy,
     efficiency_with_torch,
     efficiency_seed_by_seed,
@@ -300,7 +385,54 @@ def trains_twice(sizes, train_fn, seeds):
     }
 
 
+def pads_with_a_bias(self, dim):
+    head = nn.Linear(dim, 1)
+    self.fixed, self.shift = head.weight.detach().clone(), nn.Parameter(torch.zeros(1))
+    return lambda vectors: vectors @ self.fixed.T + self.shift
+
+
+def stops_gradients_by_hooks(self, freeze):
+    if freeze:
+        for parameter in self.backbone.parameters():
+            parameter.register_hook(torch.zeros_like)
+
+
+def centred(self, token_ids, attention_mask):
+    rewards = Right.forward(self, token_ids, attention_mask)
+    return rewards - rewards.mean()
+
+
+def with_dropout(self, token_ids, attention_mask):
+    return self.reward_head(F.dropout(self.pool(token_ids, attention_mask), 0.3)).squeeze(-1)
+
+
+def rounded(sizes, train_fn, seeds):
+    rows = language.data_efficiency(sizes, train_fn, seeds)
+    return {n: {key: round(value, 4) for key, value in row.items()} for n, row in rows.items()}
+
+
+def loss_with_an_epsilon(logits, token_ids, attention_mask):
+    chosen = logits[:, :-1].softmax(dim=-1).gather(2, token_ids[:, 1:, None])[..., 0]
+    return -(chosen + 1e-12).log()[attention_mask[:, 1:].bool()].mean()
+
+
 MISTAKES = {
+    "pool: a product with one-hot vectors": ("last_token_pool", pool_by_one_hot, "Padding leaks"),
+    "pool: cut off, and marked": (
+        "last_token_pool", lambda h, m: language.last_token_pool(h, m).detach().requires_grad_(), "gradients flow back"),
+    "loss: another epsilon": ("next_token_loss", loss_with_an_epsilon, "stops growing"),
+    "loss: clamped logits": (
+        "next_token_loss",
+        lambda lg, i, m: language.next_token_loss(lg.clamp(-50, 50), i, m), "stops growing"),
+    "reward: weights that are no parameter": (
+        "RewardFromBackbone", module(make_head=pads_with_a_bias), "All of the head trains"),
+    "reward: two layers": (
+        "RewardFromBackbone",
+        module(make_head=lambda self, dim: nn.Sequential(nn.Linear(dim, dim), nn.Linear(dim, 1))), "no second layer"),
+    "reward: gradients set to 0": ("RewardFromBackbone", module(freeze=stops_gradients_by_hooks), "weight decay"),
+    "reward: centred": ("RewardFromBackbone", module(forward=centred), "over the batch"),
+    "reward: dropout": ("RewardFromBackbone", module(forward=with_dropout), "such as dropout"),
+    "efficiency: rounded": ("data_efficiency", rounded, "are rounded"),
     "pool: nothing returned": ("last_token_pool", lambda h, m: None, "is a `return` missing?"),
     "pool: one too many dimensions": (
         "last_token_pool", lambda h, m: language.last_token_pool(h, m).unsqueeze(1), "Drop the dimension"),

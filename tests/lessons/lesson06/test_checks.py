@@ -157,18 +157,120 @@ def ppo_flattened(new, old, advantages, clip):
     return both.min(dim=0).values.sum().neg() / new.numel()
 
 
+def optimum_in_logs_base_two(reward, reference, beta):
+    logits = torch.log2(reference) + reward / (beta * math.log(2))
+    weights = torch.exp2(logits - logits.max())
+    return weights / weights.sum()
+
+
+def optimum_sorted(reward, reference, beta):
+    order = reward.argsort()
+    result = torch.empty_like(reference)
+    result[order] = torch.log_softmax(reference[order].log() + reward[order] / beta, 0).exp()
+    return result
+
+
+def optimum_as_a_distribution(reward, reference, beta):
+    return torch.distributions.Categorical(logits=reference.log() + reward / beta).probs
+
+
+def gradient_as_a_dot_product(log_probs, rewards, baseline):
+    advantage = (rewards - baseline).detach()
+    return -torch.dot(advantage, log_probs) / len(log_probs)
+
+
+def gradient_of_a_list(log_probs, rewards, baseline):
+    advantage = (rewards - baseline).tolist()
+    return -sum(a * lp for a, lp in zip(advantage, log_probs, strict=True)) / len(advantage)
+
+
+def kl_unbound(log_p, log_q):
+    x = log_p - log_q
+    return torch.stack([x, x * x / 2, torch.expm1(-x) + x], dim=-1).unbind(-1)
+
+
+def kl_with_a_series_near_zero(log_p, log_q):
+    x = log_p - log_q
+    near = x.abs() < 1e-2
+    series = x**2 / 2 - x**3 / 6 + x**4 / 24
+    return x, x**2 / 2, torch.where(near, series, torch.exp(-x) - 1 + x)
+
+
+def kl_element_by_element(log_p, log_q):
+    rows = [
+        (p - q, (p - q) ** 2 / 2, math.expm1(q - p) + p - q)
+        for p, q in zip(log_p.flatten().tolist(), log_q.flatten().tolist(), strict=True)
+    ]
+    return [torch.tensor(k, dtype=log_p.dtype).reshape(log_p.shape) for k in zip(*rows, strict=True)]
+
+
+def gae_forward_in_time(rewards, values, gamma, lam):
+    values = values.detach()
+    delta = rewards + gamma * values[:, 1:] - values[:, :-1]
+    columns = [delta[:, -1]]
+    for t in range(2, delta.shape[1] + 1):
+        columns.append(delta[:, -t] + gamma * lam * columns[-1])
+    advantages = torch.stack(columns[::-1], dim=1)
+    return advantages, advantages + values[:, :-1]
+
+
+def gae_of_returns(rewards, values, gamma, lam):
+    """Sutton's form: the return is r + gamma ((1 - lam) V_next + lam G_next)."""
+    values, returns = values.detach().double(), torch.zeros_like(rewards, dtype=torch.float64)
+    following = values[:, -1]
+    for t in range(rewards.shape[1] - 1, -1, -1):
+        following = rewards[:, t] + gamma * ((1 - lam) * values[:, t + 1] + lam * following)
+        returns[:, t] = following
+    return returns - values[:, :-1], returns
+
+
+def gae_transposed(rewards, values, gamma, lam):
+    r, v = rewards.T, values.detach().T
+    advantages, last = [], torch.zeros_like(r[0])
+    for t in reversed(range(len(r))):
+        last = r[t] + gamma * v[t + 1] - v[t] + gamma * lam * last
+        advantages = [last, *advantages]
+    advantages = torch.stack(advantages).T
+    return advantages, advantages + v[:-1].T
+
+
+def ppo_by_sides(new, old, advantages, clip):
+    a = advantages.detach()
+    ratio = (new - old.detach()).exp()
+    flat = ((a > 0) & (ratio > 1 + clip)) | ((a < 0) & (ratio < 1 - clip))
+    bound = torch.where(a > 0, 1 + clip, 1 - clip)
+    return -torch.where(flat, bound * a, ratio * a).mean()
+
+
+def ppo_by_relu(new, old, advantages, clip):
+    a = advantages.detach()
+    gain = ((new - old.detach()).exp() - 1) * a
+    return -(a + gain - F.relu(gain - clip * a.abs())).mean()
+
+
+def ppo_in_float64(new, old, advantages, clip):
+    a, ratio = advantages.detach().double(), (new.double() - old.detach().double()).exp()
+    return -torch.min(ratio * a, ratio.clip(1 - clip, 1 + clip) * a).mean().float()
+
+
 LEGITIMATE = [
     pytest.param(name, answer, id=f"{name}-{getattr(answer, '__name__', number)}")
     for name, answers in {
         "kl_optimal_policy": (
             optimum_with_logsumexp, optimum_with_a_mask, optimum_in_float64, optimum_with_where, optimum_with_numpy,
+            optimum_in_logs_base_two, optimum_sorted, optimum_as_a_distribution,
             lambda r, q, b: F.softmax(q.log() + r / b, dim=0), rlhf.kl_optimal_policy),
         "policy_gradient_loss": (
+            gradient_as_a_dot_product, gradient_of_a_list,
+            lambda lp, r, b: torch.einsum('i,i->', lp, (b - r).detach()).div(lp.numel()),
             gradient_in_a_loop, gradient_with_no_grad, gradient_detached_one_by_one,
             lambda lp, r, b: -((r - b).detach() * lp).mean(), rlhf.policy_gradient_loss),
-        "kl_estimators": (kl_as_written, kl_as_a_list_in_float64, kl_with_numpy, kl_through_the_ratio, rlhf.kl_estimators),
-        "gae": (gae_with_a_list, gae_row_by_row, gae_with_a_matrix, rlhf.gae),
-        "ppo_loss": (ppo_with_where, ppo_with_maximum_of_losses, ppo_flattened, rlhf.ppo_loss),
+        "kl_estimators": (kl_as_written, kl_as_a_list_in_float64, kl_with_numpy, kl_through_the_ratio,
+            kl_unbound, kl_with_a_series_near_zero, kl_element_by_element, rlhf.kl_estimators),
+        "gae": (gae_with_a_list, gae_row_by_row, gae_with_a_matrix, gae_forward_in_time, gae_of_returns, gae_transposed,
+            rlhf.gae),
+        "ppo_loss": (ppo_with_where, ppo_with_maximum_of_losses, ppo_flattened, ppo_by_sides, ppo_by_relu,
+            ppo_in_float64, rlhf.ppo_loss),
     }.items()
     for number, answer in enumerate(answers)
 ]  # fmt: skip
@@ -205,6 +307,35 @@ def advantages_in_place(rewards, values, gamma, lam):
     for t in reversed(range(rewards.shape[1] - 1)):
         rewards[:, t] += gamma * lam * rewards[:, t + 1]
     return rewards, rewards + values[:, :-1].detach()
+
+
+def gae_by_division(rewards, values, gamma, lam):
+    values = values.detach()
+    delta = rewards + gamma * values[:, 1:] - values[:, :-1]
+    weights = (gamma * lam) ** torch.arange(delta.shape[1], dtype=delta.dtype)
+    advantages = (delta * weights).flip(1).cumsum(1).flip(1) / weights
+    return advantages, advantages + values[:, :-1]
+
+
+def optimum_clamped(reward, reference, beta):
+    weights = reference.double() * torch.exp((reward.double() / beta).clamp(-700, 700))
+    return weights / weights.sum()
+
+
+def optimum_by_double_exp(reward, reference, beta):
+    weights = reference.double() * torch.exp(reward.double() / beta)
+    return weights / weights.sum()
+
+
+def ppo_dual_clip(new, old, advantages, clip, bound=10.0):
+    a, ratio = advantages.detach(), (new - old.detach()).exp()
+    loss = torch.minimum(ratio * a, ratio.clamp(1 - clip, 1 + clip) * a)
+    return -torch.where(a < 0, torch.maximum(loss, bound * a), loss).mean()
+
+
+def ppo_bounded_log_ratio(new, old, advantages, clip):
+    a, ratio = advantages.detach(), (new - old.detach()).clamp(-20, 20).exp()
+    return -torch.minimum(ratio * a, ratio.clamp(1 - clip, 1 + clip) * a).mean()
 
 
 def gae_with_gradients(rewards, values, gamma, lam):
@@ -250,6 +381,35 @@ MISTAKES = {
     "gae: only advantages": ("gae", lambda r, v, g, lam: rlhf.gae(r, v, g, lam)[0], "(advantages, returns)"),
     "gae: a value too many": (
         "gae", lambda r, v, g, lam: (v.detach(), v.detach()), "both results (batch, T)"),
+    "optimum: exp in float64": ("kl_optimal_policy", optimum_by_double_exp, "overflows"),
+    "optimum: exp in float64, clamped": ("kl_optimal_policy", optimum_clamped, "a clamp changes the answer"),
+    "optimum: a floor of 1e-12": (
+        "kl_optimal_policy", lambda r, q, b: torch.softmax(q.clamp(min=1e-12).log() + r / b, 0), "come back to life"),
+    "optimum: a floor of 1e-300": (
+        "kl_optimal_policy",
+        lambda r, q, b: torch.softmax(q.double().clamp(min=1e-300).log() + r.double() / b, 0), "come back to life"),
+    "optimum: no sum, the maximum off": (
+        "kl_optimal_policy",
+        lambda r, q, b: (q.log() + r / b - (q.log() + r / b).max()).exp(), "do not sum to 1"),
+    "gradient: clamped": (
+        "policy_gradient_loss", lambda lp, r, b: -((r - b).detach() * lp.clamp(min=-20)).mean(), "a clamp cuts them off"),
+    "kl: a clamped exponent": (
+        "kl_estimators",
+        lambda p, q: (p - q, (p - q) ** 2 / 2, torch.expm1((q - p).clamp(-20, 20)) + p - q), "leave the clamp out"),
+    "kl: a ratio of probabilities, far out": (
+        "kl_estimators", lambda p, q: (p - q, (p - q) ** 2 / 2, q.exp() / p.exp() - 1 - (q - p)), "0 / 0 is NaN"),
+    "kl: a series near zero, else a ratio of probabilities": (
+        "kl_estimators",
+        lambda p, q: (
+            p - q, (p - q) ** 2 / 2, torch.where((p - q).abs() < 0.1, (p - q) ** 2 / 2, q.exp() / p.exp() - 1 + p - q)),
+        "k3["),
+    "kl: stacked": ("kl_estimators", lambda p, q: torch.stack(rlhf.kl_estimators(p, q)), "not stacked into one"),
+    "gae: stacked": ("gae", lambda r, v, g, lam: torch.stack(rlhf.gae(r, v, g, lam)), "not stacked into one"),
+    "gae: steps first": ("gae", lambda r, v, g, lam: tuple(x.T for x in rlhf.gae(r, v, g, lam)), "with `dim=1`"),
+    "gae: divided by powers": ("gae", gae_by_division, "expected advantages["),
+    "gae: clamped": ("gae", lambda *a: tuple(x.clamp(-20, 20) for x in rlhf.gae(*a)), "expected advantages["),
+    "ppo: dual clip": ("ppo_loss", ppo_dual_clip, "a dual clip"),
+    "ppo: log-ratio between -20 and 20": ("ppo_loss", ppo_bounded_log_ratio, "Large ratios are cut off"),
     "ppo: a float": ("ppo_loss", lambda n, o, a, c: rlhf.ppo_loss(n, o, a, c).item(), "without .item()"),
     "ppo: per text": ("ppo_loss", lambda n, o, a, c: rlhf.ppo_loss(n, o, a, c).expand(3), "take the mean"),
     "ppo: new detached": ("ppo_loss", lambda n, o, a, c: rlhf.ppo_loss(n.detach(), o, a, c), "cut off"),

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.naming import named
 from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.probes import Probe
 from reward_lab.checks.subject import LocalSubject, Subject
@@ -45,6 +46,18 @@ def _first_seed_only(sizes, train_fn, seeds):
     return right_result(sizes, train_fn, list(seeds)[:1] * len(seeds))
 
 
+def _never_emptied(sizes, train_fn, seeds):
+    """One list for all sizes: each size's numbers are those of all sizes so far."""
+    runs: list[float] = []
+    result = {}
+    for size in sizes:
+        runs += [train_fn(size, seed) for seed in seeds]
+        result[size] = {"mean": np.mean(runs), "std": np.std(runs, ddof=1)}
+    return result
+
+
+NOT_EMPTIED = "The list of accuracies is not emptied between sizes. Make a new list for each size."
+
 RESULT_MISTAKES: dict[str, Callable] = {
     "This is the population standard deviation. For a sample of n seeds divide by n - 1 (`ddof=1`).": _with(
         std=np.std
@@ -59,6 +72,7 @@ RESULT_MISTAKES: dict[str, Callable] = {
     "This is the worst seed. A mean over all seeds is asked for.": _with(mean=min),
     "This is the last seed's accuracy. A mean over all seeds is asked for.": _with(mean=lambda a: a[-1]),
     "All sizes were thrown together. Each size has a mean of its own.": _pooled,
+    NOT_EMPTIED: _never_emptied,
     "`mean` and `std` are swapped.": _swapped_keys,
     "Only the first seed was used.": _first_seed_only,
 }
@@ -87,6 +101,13 @@ def _numbers(value: object, sizes: list[int], seeds: list[int]) -> list[float]:
     return numbers
 
 
+def _are_rounded(got: list[float], right: list[float]) -> bool:
+    return any(
+        all(_agree(a, b if math.isnan(b) else round(b, digits)) for a, b in zip(got, right, strict=True))
+        for digits in (2, 3, 4, 5)
+    )
+
+
 def _check(subject: Subject, draw: torch.Generator, sizes: list[int], seeds: list[int]) -> None:
     accuracies = torch.rand(len(sizes), len(seeds), generator=draw, dtype=torch.float64).tolist()
     table = {size: dict(zip(seeds, row, strict=True)) for size, row in zip(sizes, accuracies, strict=True)}
@@ -99,15 +120,20 @@ def _check(subject: Subject, draw: torch.Generator, sizes: list[int], seeds: lis
 
     right = numbers_of(right_result)
     if not all(map(_agree, got, right)):
-        likely = next(
-            (said for said, wrong in RESULT_MISTAKES.items() if all(map(_agree, got, numbers_of(wrong)))),
-            None,
-        )
+        fitting = [
+            said for said, wrong in RESULT_MISTAKES.items() if all(map(_agree, got, numbers_of(wrong)))
+        ]
+        likely = named(fitting)
+        if likely is None and _are_rounded(got, right):
+            likely = "These numbers are rounded. Return them with all their digits."
         place = next(i for i, pair in enumerate(zip(got, right, strict=True)) if not _agree(*pair))
         what = f"`{KEYS[place % 2]}` at {sizes[place // 2]} pairs"
-        if len(seeds) == 1 and place % 2:
+        if len(seeds) == 1 and place % 2 and NOT_EMPTIED not in fitting:
             likely = "With one seed the sample standard deviation is undefined: return NaN, `float('nan')`."
-        raise Mistake(f"{what} of {number_text(right[place])}", number_text(got[place]), likely)
+        texts = [number_text(right[place]), number_text(got[place])]
+        if texts[0] == texts[1]:
+            texts = [f"{right[place]:.10f}", f"{got[place]:.10f}"]
+        raise Mistake(f"{what} of {texts[0]}", texts[1], likely)
     _check_calls(reply.arguments[1], sizes, seeds)
 
 

@@ -35,6 +35,16 @@ def _row_by_row(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
     return ((costs * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1)).mean()
 
 
+def _flattened_then_shifted(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+    costs = F.cross_entropy(logits.flatten(0, 1)[:-1], ids.flatten()[1:], reduction="none")
+    return _mean_over(costs, mask.flatten()[1:])
+
+
+STOPS_GROWING = (
+    "A small number inside the log, or a clamp, hides the overflow, but the loss of an unlikely token stops growing there. "
+    "Use `F.cross_entropy` or `log_softmax`."
+)
+
 LOSS_MISTAKES: dict[str, Loss] = {
     "The shift is missing: each place is asked for its own token, which the model sees. Such a loss falls to 0, "
     "and teaches only copying.": lambda lg, ids, m: _mean_over(_costs(lg, ids), m),
@@ -76,30 +86,41 @@ LOSS_MISTAKES: dict[str, Loss] = {
     "`F.cross_entropy` or `log_softmax`.": lambda lg, ids, m: _mean_over(
         -torch.log(lg[:, :-1].softmax(dim=-1).gather(2, ids[:, 1:].unsqueeze(2)).squeeze(2)), m[:, 1:]
     ),
-    "A small number inside the log hides the overflow, but the loss of an unlikely token stops growing there. Use "
-    "`F.cross_entropy` or `log_softmax`.": lambda lg, ids, m: _mean_over(
+    "Rows were put end to end before the shift, so the first token of a text counts as the target of the text before it. "
+    "Shift first, then flatten.": _flattened_then_shifted,
+    "This is the perplexity, exp of the loss. The loss is asked for.": lambda lg, ids, m: right_loss(
+        lg, ids, m
+    ).exp(),
+    STOPS_GROWING: lambda lg, ids, m: _mean_over(
         -torch.log(lg[:, :-1].softmax(dim=-1).gather(2, ids[:, 1:].unsqueeze(2)).squeeze(2) + 1e-8), m[:, 1:]
     ),
     "This averages over the vocabulary as well.": lambda lg, ids, m: right_loss(lg, ids, m) / lg.shape[-1],
 }
 
 
-def _padding_is_not_left_out(got: Sequence[Outcome], want: Sequence[Outcome]) -> str | None:
+def _explain(got: Sequence[Outcome], want: Sequence[Outcome]) -> str | None:
+    """A loss that is right until it gets large, whatever the constant; or a gradient where there is none."""
+    losses = [(float(x["loss"]), float(y["loss"])) for x, y in zip(got, want, strict=True)]
+    short = [a < 0.99 * b and b > 10 for a, b in losses]  # False where it is NaN
+    if (
+        any(short)
+        and not all(short)
+        and all(s or abs(a - b) < 1e-3 for s, (a, b) in zip(short, losses, strict=True))
+    ):
+        return STOPS_GROWING
     part = f"{GRADIENT}`logits`"
     if any((x[part][y[part] == 0] != 0).any() for x, y in zip(got, want, strict=True)):
         return "Logits at padding get a gradient, or those of the last place, which predict nothing."
     return None
 
 
-def _check_loss(subject: Subject, logits: Tensor, token_ids: Tensor, mask: Tensor) -> None:
-    """Compare value and gradient of one batch."""
+def _check_loss(subject: Subject, *batches: tuple[Tensor, Tensor, Tensor]) -> None:
+    """Compare values and gradients of all batches, as (logits, token_ids, attention_mask)."""
     read = loss_and_gradients(
         ("logits", "token_ids", "attention_mask"), "Reduce over all real targets: one number is asked for."
     )
-    calls = [(logits.requires_grad_(), token_ids, mask)]
-    expect_like(
-        subject, right_loss, LOSS_MISTAKES, calls, read, "differentiate", explain=_padding_is_not_left_out
-    )
+    calls = [(logits.requires_grad_(), token_ids, mask) for logits, token_ids, mask in batches]
+    expect_like(subject, right_loss, LOSS_MISTAKES, calls, read, "differentiate", explain=_explain)
 
 
 def _draw(draw: torch.Generator, n: int, seq: int, vocab_size: int, least: int = 2, scale: float = 2.0):
@@ -111,9 +132,9 @@ def _draw(draw: torch.Generator, n: int, seq: int, vocab_size: int, least: int =
 @next_token_loss.case("a text by hand, and full rows", points=0.75)
 def _(subject: Subject, draw: torch.Generator) -> None:
     logits = torch.tensor([[[0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 5.0]]])
-    _check_loss(subject, logits, torch.tensor([[2, 1, 0]]), torch.ones(1, 3, dtype=torch.int64))
+    by_hand = (logits, torch.tensor([[2, 1, 0]]), torch.ones(1, 3, dtype=torch.int64))
     logits, token_ids, mask = _draw(draw, 5, 7, 6)
-    _check_loss(subject, logits, token_ids, torch.ones_like(mask))
+    _check_loss(subject, by_hand, (logits, token_ids, torch.ones_like(mask)))
 
 
 @next_token_loss.case("padding is no target, every real target counts once", points=0.75)
@@ -121,15 +142,14 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     logits, token_ids, mask = _draw(draw, 6, 8, 5)
     token_ids[mask == 0] = 0
     token_ids[0, ::3], token_ids[0, 1::3] = 1, 0  # id 0 is a real token too
-    _check_loss(subject, logits, token_ids, mask)
+    _check_loss(subject, (logits, token_ids, mask))
 
 
 @next_token_loss.case("texts of one token, and whatever stands at padding", points=0.75)
 def _(subject: Subject, draw: torch.Generator) -> None:
     logits, token_ids, mask = _draw(draw, 7, 6, 5, least=1)
     logits[mask == 0] *= 50.0
-    _check_loss(subject, logits, token_ids, mask)
-    _check_loss(subject, *_draw(draw, 1, 2, 9))
+    _check_loss(subject, (logits, token_ids, mask), _draw(draw, 1, 2, 9), _draw(draw, 3, 12, 60))
 
 
 @next_token_loss.case("logits of -200 and +200", points=0.75)
@@ -140,4 +160,5 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     # At least one real target is as unlikely as can be.
     token_ids[0, 1] = (token_ids[1, 1] + 1) % 5
     logits[0, 0] = torch.where(torch.arange(5) == token_ids[0, 1], -200.0, 200.0)
-    _check_loss(subject, logits, token_ids, mask)
+    # A tame batch beside it: a mistake that shows there too has another name.
+    _check_loss(subject, (logits, token_ids, mask), _draw(draw, 4, 6, 5))

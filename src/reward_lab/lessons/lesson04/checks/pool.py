@@ -1,11 +1,12 @@
 """TODO 2: the vector of the last real token."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise, Mistake
+from reward_lab.checks.naming import named
 from reward_lab.checks.subject import Subject
 from reward_lab.checks.values import describe
 from reward_lab.language.backbone import last_token_pool as right_pool
@@ -56,6 +57,32 @@ POOL_MISTAKES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+NAN_LEAKS = (
+    "Padding leaks: 0 times NaN, or times infinity, is NaN. Pick the vector by its index, without a product."
+)
+
+
+def _only_nan_is_wrong(got: list[Tensor], batches: Sequence[tuple[Tensor, Tensor]]) -> bool:
+    """Whether all is right but where NaN came in place of a number."""
+    for value, batch in zip(got, batches, strict=True):
+        value, right = value.detach().cpu(), right_pool(*batch).detach()
+        known = ~value.isnan()
+        if not torch.allclose(value[known], right[known], rtol=1e-5, atol=1e-6):
+            return False
+    return True
+
+
+def _gradients_arrive(subject: Subject, hidden: Tensor, mask: Tensor) -> bool:
+    """Whether the sum of the result has gradient 1 at each row's last real vector, and 0 elsewhere."""
+    hidden = hidden.detach().nan_to_num(posinf=0.0).requires_grad_()
+    value = subject.differentiate(hidden, mask).value
+    gradients = value[1] if type(value) is tuple and len(value) == 2 else None
+    if not gradients or not isinstance(gradients[0], Tensor):
+        return False
+    (right,) = torch.autograd.grad(right_pool(hidden, mask).sum(), hidden)
+    return torch.allclose(gradients[0].detach().cpu().to(right.dtype), right, atol=1e-5)
+
+
 def _check_pool(subject: Subject, *batches: tuple[Tensor, Tensor]) -> None:
     """Compare the answers on all batches with the right ones, then with the usual wrong ones."""
     got = []
@@ -73,15 +100,18 @@ def _check_pool(subject: Subject, *batches: tuple[Tensor, Tensor]) -> None:
             raise Mistake(describe(expected.detach()), describe(value), likely)
         got.append(value)
 
+    if any(g.isnan().any() for g in got) and _only_nan_is_wrong(got, batches):
+        raise Mistake("the vector of each row's last real token", "NaN", NAN_LEAKS)
+
     def agree(pool: Callable) -> bool:
         return all(
             torch.equal(g.detach().cpu(), pool(*batch).detach().to(g.dtype))
-            or torch.allclose(g.detach().cpu(), pool(*batch).detach(), rtol=1e-5, atol=1e-6)
+            or torch.allclose(g.detach().cpu(), pool(*batch).detach(), rtol=1e-5, atol=1e-6, equal_nan=True)
             for g, batch in zip(got, batches, strict=True)
         )
 
     if agree(right_pool):
-        if not all(value.requires_grad for value in got):
+        if not all(value.requires_grad for value in got) or not _gradients_arrive(subject, *batches[-1]):
             raise Mistake(
                 "a result through which gradients flow back to `hidden`",
                 "one that is cut off from it",
@@ -91,7 +121,7 @@ def _check_pool(subject: Subject, *batches: tuple[Tensor, Tensor]) -> None:
     wrong = 0
     for value, batch in zip(got, batches, strict=True):
         wrong += int((value.detach().cpu() != right_pool(*batch).detach()).any(dim=1).sum())
-    likely = next((said for said, mistake in POOL_MISTAKES.items() if agree(mistake)), None)
+    likely = named(said for said, mistake in POOL_MISTAKES.items() if agree(mistake))
     total = sum(len(hidden) for hidden, _ in batches)
     raise Mistake(
         "the vector of each row's last real token", f"another vector in {wrong} of {total} rows", likely
@@ -141,4 +171,9 @@ def _(subject: Subject, draw: torch.Generator) -> None:
             hidden[2] = 0.0  # a text all of whose vectors are 0, at real tokens too
             hidden[mask == 0] += 100.0  # and loud padding
         batches.append((hidden, mask))
-    _check_pool(subject, *batches)
+    for noise in (torch.nan, torch.inf):
+        hidden, mask = _batch(draw, lengths, 6, "left")
+        with torch.no_grad():
+            hidden[mask == 0] = noise
+        batches.append((hidden, mask))
+    _check_pool(subject, *batches, _batch(draw, torch.tensor([40, 3, 25]), 40, "right"))

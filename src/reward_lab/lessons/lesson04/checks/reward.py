@@ -1,15 +1,15 @@
 """TODO 3: a scalar head on a backbone."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise, Mistake
-from reward_lab.checks.probes import RECIPES, Probe
+from reward_lab.checks.naming import named
+from reward_lab.checks.probes import Probe
 from reward_lab.checks.subject import Subject
 from reward_lab.checks.values import describe
 
+from .heads import after_a_step, are_all_the_same, fitted, is_nonzero, made, moved, revealed, right_gradients
 from .poolings import POOLINGS, Batch, right_pooling
 from .texts import padded
 
@@ -61,35 +61,14 @@ def _scores(subject: Subject, handle: int, batch: Batch) -> Tensor:
     return value.detach().cpu().double()
 
 
-def _is_linear_in(scores: Tensor, vectors: Tensor) -> bool:
-    """Whether some weights and bias turn these vectors, (n, DIM), into these scores."""
-    columns = torch.cat([vectors.double(), torch.ones(len(vectors), 1, dtype=torch.float64)], dim=1)
-    # An explicit solver: the default one treats nearly dependent columns, as of a mean, carelessly.
-    solution = torch.linalg.lstsq(columns, scores.unsqueeze(1), driver="gelsd").solution
-    off = (columns @ solution).squeeze(1) - scores
-    return bool(off.abs().max() <= 1e-4 * (scores - scores.mean()).abs().max())
-
-
-def _made(probe: Probe) -> Callable[[Tensor, Tensor], Tensor]:
-    """The backbone as the worker builds it, on this side."""
-    backbone = RECIPES["backbone"][0](probe.data, (), "cpu")
-    return lambda ids, mask: backbone(ids, mask).detach()
-
-
-def _trained(subject: Subject, draw: torch.Generator, probe: Probe, freeze: bool) -> tuple[int, dict]:
-    """A new model after one step, so that a head that starts from zeros has weights; and its state."""
+def _ready(subject: Subject, draw: torch.Generator, probe: Probe, freeze: bool) -> int:
+    """A new model. A head that starts from zeros gets a step first, which leaves the backbone where it is."""
     handle = subject.create(probe, freeze)
     batch = _batch(draw, _texts(draw), 7, "right")
-    _scores(subject, handle, batch)  # a wrong form is named before anything goes backward
-    state = subject.step(handle, 0.3, _weights(draw, TEXTS), batch.token_ids, batch.mask)
-    return handle, _state(state)
-
-
-def _now(probe: Probe, state: dict) -> Probe:
-    """The backbone as it stands after a step."""
-    return Probe(
-        "backbone", {**probe.data, **{name: part["value"].cpu() for name, part in state["built"][0].items()}}
-    )
+    scores = _scores(subject, handle, batch)  # a wrong form is named before anything goes backward
+    if are_all_the_same(scores):
+        _state(subject.step(handle, 0.3, _weights(draw, TEXTS), batch.token_ids, batch.mask))
+    return handle
 
 
 def _state(state: object) -> dict:
@@ -102,20 +81,40 @@ def _state(state: object) -> dict:
     return state
 
 
+def _check_rows(subject: Subject, handle: int, batch: Batch, scores: Tensor) -> None:
+    """A text's reward is its own: it depends neither on its row nor on the other rows."""
+    if bool(scores.isnan().any()):
+        raise Mistake("finite rewards", "NaN")
+    if are_all_the_same(scores):
+        raise Mistake("rewards that differ from text to text", "the same reward for every text")
+    half = len(scores) // 2
+    ids, mask = batch.token_ids, batch.mask
+    turned = _scores(subject, handle, Batch(ids.flip(0), mask.flip(0))).flip(0)
+    fewer = _scores(subject, handle, Batch(ids[:half], mask[:half]))
+    for now, before, likely in (
+        (turned, scores, "Something random, such as dropout, comes after the backbone. Leave it out."),
+        (
+            fewer,
+            scores[:half],
+            "It depends on the rest of its batch. Centre or normalise nothing over the batch.",
+        ),
+    ):
+        off = (now - before).abs().max().item()
+        if not off <= 1e-4 * max(1.0, scores.abs().max().item()):
+            raise Mistake(
+                "one reward for a text, whatever batch it is in", f"rewards that differ by {off:.3g}", likely
+            )
+
+
 def _check_scores(subject: Subject, draw: torch.Generator, probe: Probe, handle: int, side: str) -> None:
     """The rewards must be one linear function of the last real tokens' vectors, and of nothing else."""
     batch = _batch(draw, _texts(draw), 9, side)
     scores = _scores(subject, handle, batch)
-    if bool(scores.isnan().any()):
-        raise Mistake("finite rewards", "NaN")
-    if (scores - scores[0]).abs().max() < 1e-6:
-        raise Mistake("rewards that differ from text to text", "the same reward for every text")
-    backbone = _made(probe)
-    if _is_linear_in(scores, right_pooling(backbone, batch)):
+    _check_rows(subject, handle, batch, scores)
+    backbone = made(probe)
+    if fitted(scores, right_pooling(backbone, batch))[2]:
         return
-    likely = next(
-        (said for said, pool in POOLINGS.items() if _is_linear_in(scores, pool(backbone, batch))), None
-    )
+    likely = named(said for said, pool in POOLINGS.items() if fitted(scores, pool(backbone, batch))[2])
     raise Mistake(
         "rewards that are a linear function of the last real token's vector",
         f"other rewards, with padding on the {side}",
@@ -123,12 +122,35 @@ def _check_scores(subject: Subject, draw: torch.Generator, probe: Probe, handle:
     )
 
 
+def _check_after_the_step(
+    subject: Subject,
+    draw: torch.Generator,
+    probe: Probe,
+    handle: int,
+    step: tuple[Batch, Tensor, Tensor, float],
+    frozen: bool,
+) -> None:
+    """Ask for rewards after a step, (batch, its scores before, weights, rate), on texts that are drawn now."""
+    seen, scores, weights, rate = step
+    head = revealed(probe, seen, scores)
+    asked = _batch(draw, _texts(draw), 8, "right")
+    got = _scores(subject, handle, asked)
+    wanted = after_a_step(probe, head, seen, weights, rate, frozen, asked) if head else []
+    if not any((got - want).abs().max() <= 2e-3 * (1 + (want - want.mean()).abs().max()) for want in wanted):
+        raise Mistake(
+            "rewards after a step as one trained linear layer gives them",
+            "other rewards",
+            "All of the head trains: make it one `nn.Linear(backbone.hidden_dim, 1)`, an attribute of the module, with no "
+            "second layer, no fixed weights and nothing after it.",
+        )
+
+
 @RewardFromBackbone.case("one linear layer on the last real token", points=0.75)
 def _(subject: Subject, draw: torch.Generator) -> None:
     for side in ("right", "left"):
         probe = _backbone(draw)
-        handle, state = _trained(subject, draw, probe, freeze=True)
-        _check_scores(subject, draw, _now(probe, state), handle, side)
+        handle = _ready(subject, draw, probe, freeze=True)
+        _check_scores(subject, draw, probe, handle, side)
     one = Batch(torch.randint(VOCAB_SIZE, (1, 3), generator=draw), torch.ones(1, 3, dtype=torch.int64))
     _scores(subject, handle, one)
 
@@ -136,8 +158,10 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @RewardFromBackbone.case("padding changes no score", points=0.75)
 def _(subject: Subject, draw: torch.Generator) -> None:
     probe, texts = _backbone(draw), _texts(draw)
-    handle, _ = _trained(subject, draw, probe, freeze=True)
-    right = _scores(subject, handle, _batch(draw, texts, 7, "right"))
+    handle = _ready(subject, draw, probe, freeze=True)
+    batch = _batch(draw, texts, 7, "right")
+    right = _scores(subject, handle, batch)
+    _check_rows(subject, handle, batch, right)
     same_length = torch.tensor([len(text) == 4 for text in texts])
     alone = torch.stack([text for text in texts if len(text) == 4])
     for where, batch, expected in (
@@ -157,11 +181,14 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @RewardFromBackbone.case("frozen: the head trains, the backbone does not", points=0.75)
 def _(subject: Subject, draw: torch.Generator) -> None:
     probe = _backbone(draw)
-    _, state = _trained(subject, draw, probe, freeze=True)
+    handle = _ready(subject, draw, probe, freeze=True)
+    batch, weights = _batch(draw, _texts(draw), 7, "right"), _weights(draw, TEXTS)
+    scores = _scores(subject, handle, batch)
+    state = _state(subject.step(handle, 0.3, weights, batch.token_ids, batch.mask))
     (backbone,) = state["built"]
     for name, part in backbone.items():
-        if _moved(part["value"], probe.data[name]) or _is_nonzero(part["gradient"]):
-            others = [other for other in backbone if not _is_nonzero(backbone[other]["gradient"])]
+        if moved(part["value"], probe.data[name]) or is_nonzero(part["gradient"]):
+            others = [other for other in backbone if not is_nonzero(backbone[other]["gradient"])]
             raise Mistake(
                 "a backbone without gradients, that stays as it is",
                 f"gradients on its `{name}`, and another value after a step",
@@ -169,59 +196,48 @@ def _(subject: Subject, draw: torch.Generator) -> None:
                 if others
                 else "`freeze=True` has to switch off `requires_grad` of every backbone parameter; `eval()` does not.",
             )
-    if not any(_is_nonzero(part["gradient"]) for part in state["parameters"].values()):
+    if any(part["gradient"] is not None for part in backbone.values()):
+        raise Mistake(
+            "a backbone without gradients",
+            "gradients that are 0",
+            "An optimizer with weight decay or momentum still moves parameters whose gradient is 0. Switch off "
+            "`requires_grad`: then there is none.",
+        )
+    if not any(is_nonzero(part["gradient"]) for part in state["parameters"].values()):
         raise Mistake(
             "a head that gets gradients",
             "no gradient on any parameter",
             "Freeze `self.backbone` only, and make the head an `nn.Linear` attribute of the module.",
         )
+    _check_after_the_step(subject, draw, probe, handle, (batch, scores, weights, 0.3), frozen=True)
 
 
 @RewardFromBackbone.case("not frozen: backbone and head train together", points=0.75)
 def _(subject: Subject, draw: torch.Generator) -> None:
     probe = _backbone(draw)
-    handle, state = _trained(subject, draw, probe, freeze=False)
-    # The second step is the one that counts: a head that started from zeros passed no gradient in the first.
-    now = _now(probe, state)
+    handle = _ready(subject, draw, probe, freeze=False)
     batch = _batch(draw, _texts(draw), 9, "right")
     weights, scores = _weights(draw, TEXTS), _scores(subject, handle, batch)
     state = _state(subject.step(handle, 0.1, weights, batch.token_ids, batch.mask))
     (backbone,) = state["built"]
-    if not any(_is_nonzero(part["gradient"]) for part in backbone.values()):
-        registered = sum(_is_nonzero(part["gradient"]) for part in state["parameters"].values())
+    if not any(is_nonzero(part["gradient"]) for part in backbone.values()):
+        registered = sum(is_nonzero(part["gradient"]) for part in state["parameters"].values())
         likely = (
             "A copy of the backbone was trained. Use the backbone itself."
             if registered > 2  # more than a head's weight and bias
             else "The backbone is frozen though `freeze` is False, or cut off by `no_grad` or `detach`."
         )
         raise Mistake("gradients on the backbone", "none", likely)
-    right = _right_gradients(now, batch, scores, weights)
+    right = right_gradients(probe, batch, scores, weights)
     for name, part in backbone.items():
-        if _is_nonzero(part["gradient"]) and not _moved(part["value"], now.data[name]):
+        if is_nonzero(part["gradient"]) and not moved(part["value"], probe.data[name]):
             raise Mistake(
                 f"a backbone whose `{name}` moves with a step on the module's parameters",
                 "one that stays",
                 "Keep it as an attribute, `self.backbone`: only so does `parameters()` find it.",
             )
-        if not _is_nonzero(part["gradient"]) or not torch.allclose(
+        if not is_nonzero(part["gradient"]) or not torch.allclose(
             part["gradient"].cpu(), right[name], rtol=1e-2, atol=1e-3 * right[name].abs().max().item()
         ):
             raise Mistake(f"the gradient of the rewards on the backbone's `{name}`", "another one, or none")
-
-
-def _right_gradients(probe: Probe, batch: Batch, scores: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    """Gradient on the backbone of the weighted sum of rewards, under the head that gave these scores."""
-    backbone = RECIPES["backbone"][0](probe.data, (), "cpu")
-    vectors = right_pooling(backbone, batch)
-    columns = torch.cat([vectors.detach().double(), torch.ones(TEXTS, 1, dtype=torch.float64)], dim=1)
-    head = torch.linalg.lstsq(columns, scores.unsqueeze(1), driver="gelsd").solution[:-1].float()
-    ((vectors @ head).squeeze(1) * weights).sum().backward()
-    return {name: parameter.grad for name, parameter in backbone.named_parameters()}
-
-
-def _is_nonzero(gradient: Tensor | None) -> bool:
-    return isinstance(gradient, Tensor) and bool((gradient != 0).any())
-
-
-def _moved(now: Tensor, before: Tensor) -> bool:
-    return not torch.equal(now.detach().cpu(), before.detach().cpu())
+    _check_after_the_step(subject, draw, probe, handle, (batch, scores, weights, 0.1), frozen=False)

@@ -61,6 +61,18 @@ def _returns_of_rewards(rewards: Tensor, values: Tensor, gamma: float, lam: floa
     return advantages, returns
 
 
+def _from_the_last_value(rewards: Tensor, values: Tensor, gamma: float, lam: float) -> tuple:
+    delta = _deltas(rewards, values, gamma).detach()
+    delta[:, -1] += gamma * lam * values[:, -1].detach()
+    return _recursion(deltas=lambda r, v, g: delta)(rewards, values, gamma, lam)
+
+
+def _last_step_skipped(rewards: Tensor, values: Tensor, gamma: float, lam: float) -> tuple:
+    delta = _deltas(rewards, values, gamma).detach()
+    delta[:, -1] = 0
+    return _recursion(deltas=lambda r, v, g: delta)(rewards, values, gamma, lam)
+
+
 def _changed(change: Callable[[Tensor, Tensor, Tensor], tuple]) -> Gae:
     def answer(rewards, values, gamma, lam):
         return change(*right_gae(rewards, values, gamma, lam), values.detach())
@@ -83,6 +95,32 @@ GAE_MISTAKES: dict[str, Gae] = {
     ),
     "The one-step error does not subtract the value of the step itself.": _recursion(
         deltas=lambda r, v, g: r + g * v[:, 1:]
+    ),
+    "The two values are swapped in the one-step error: r + gamma * V_next - V.": _recursion(
+        deltas=lambda r, v, g: r + g * v[:, :-1] - v[:, 1:]
+    ),
+    "lam stands in the one-step error. It belongs to the recursion only, as gamma * lam.": lambda r, v, g, lam: (
+        _recursion(deltas=lambda r, v, g: r + g * lam * v[:, 1:] - v[:, :-1])(r, v, g, lam)
+    ),
+    "The recursion decays with gamma * (1 - lam). It decays with gamma * lam.": _recursion(
+        decay=lambda g, lam: g * (1 - lam)
+    ),
+    "The recursion starts from the last value. It starts from 0: the one-step error of the last step has that value.": (
+        _from_the_last_value
+    ),
+    "The last step is skipped. Start at step T - 1: `reversed(range(T))`.": _last_step_skipped,
+    "The list was filled from the back and not turned round: the first entry belongs to the last step.": _changed(
+        lambda a, r, v: (a.flip(1), a.flip(1) + v[:, :-1])
+    ),
+    "The list of returns is right, that of advantages was not turned round.": _changed(
+        lambda a, r, v: (a.flip(1), r)
+    ),
+    "Both lists were filled from the back and not turned round.": _changed(
+        lambda a, r, v: (a.flip(1), r.flip(1))
+    ),
+    "The returns add the rewards. Add the values before each step: `values[:, :-1]`.": lambda r, v, g, lam: (
+        right_gae(r, v, g, lam)[0],
+        right_gae(r, v, g, lam)[0] + r,
     ),
     "The values are not used: these are discounted rewards.": _recursion(deltas=lambda r, v, g: r),
     "The sign of the one-step error is wrong: what came minus what was expected.": _recursion(
@@ -112,13 +150,17 @@ GAE_MISTAKES: dict[str, Gae] = {
 
 def _read(value: object, arguments: tuple) -> Outcome:
     if type(value) not in (tuple, list) or len(value) != 2:
-        raise Mistake("two tensors, (advantages, returns)", describe(value))
+        likely = None
+        if isinstance(value, Tensor) and value.dim() == 3:
+            likely = "Return the two tensors themselves, `return advantages, returns`, not stacked into one."
+        raise Mistake("two tensors, (advantages, returns)", describe(value), likely)
     shape = tuple(arguments[0].shape)
     outcome = {}
     for name, part in zip(("advantages", "returns"), value, strict=True):
-        outcome[name] = numbers_of(
-            part, shape, name, "Rewards are (batch, T), values (batch, T + 1), both results (batch, T)."
-        )
+        likely = "Rewards are (batch, T), values (batch, T + 1), both results (batch, T)."
+        if isinstance(part, Tensor) and tuple(part.shape) == shape[::-1] != shape:
+            likely = "The steps are in the first dimension. Stack the columns with `dim=1`."
+        outcome[name] = numbers_of(part, shape, name, likely)
         if part.requires_grad:
             raise Mistake(
                 f"{name} without gradients",
@@ -151,7 +193,14 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 
 @gae.case("random rewards and values", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    _check(subject, _call(draw, 5, 6, 0.9, 0.8), _call(draw, 3, 8, 0.99, 0.6, torch.float64))
+    rewards, values, gamma, lam = _call(draw, 4, 6, 0.9, 0.7)
+    _check(
+        subject,
+        _call(draw, 5, 6, 0.9, 0.8),
+        _call(draw, 3, 8, 0.99, 0.6, torch.float64),
+        (100 * rewards, 100 * values, gamma, lam),  # nothing may be cut off
+        _call(draw, 2, 300, 0.9, 0.5),  # 0.45^300 is 0 in float32: no division by a power of gamma * lam
+    )
 
 
 @gae.case("lam at 0 and at 1, one step, one row", points=0.5)

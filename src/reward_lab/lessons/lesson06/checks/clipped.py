@@ -1,12 +1,12 @@
 """TODO 5: PPO's clipped objective."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise
-from reward_lab.checks.judging import expect_like, loss_and_gradients, normal
+from reward_lab.checks.judging import Outcome, expect_like, loss_and_gradients, normal
 from reward_lab.checks.subject import Subject
 from reward_lab.rlhf.ppo import ppo_loss as right_loss
 
@@ -40,6 +40,36 @@ def _summed(new, old, advantages, clip):
     return right_loss(new, old, advantages, clip) * new.numel()
 
 
+def _smaller_ratio(plain: Tensor, clipped: Tensor) -> Tensor:
+    """min(ratio, clipped ratio) times A, from the two products: the larger product where A is negative."""
+    return torch.where(plain < 0, torch.maximum(plain, clipped), torch.minimum(plain, clipped))
+
+
+def _of_means(new, old, advantages, clip):
+    ratio, a = (new - old.detach()).exp(), advantages.detach()
+    return -torch.minimum((ratio * a).mean(), (ratio.clamp(1 - clip, 1 + clip) * a).mean())
+
+
+def _clipped_log_ratio(new, old, advantages, clip):
+    log_ratio, a = new - old.detach(), advantages.detach()
+    return -torch.minimum(log_ratio.exp() * a, log_ratio.clamp(-clip, clip).exp() * a).mean()
+
+
+def _clipped_log_ratio_alone(new, old, advantages, clip):
+    return -((new - old.detach()).clamp(-clip, clip).exp() * advantages.detach()).mean()
+
+
+def _large_terms_cut_off(got: Sequence[Outcome], want: Sequence[Outcome]) -> str | None:
+    """A dual clip, or a clamp on ratio or log-ratio: right while ratios are moderate."""
+    loss = "loss"
+    ordinary = [torch.allclose(x[loss], y[loss], rtol=1e-3) for x, y in zip(got, want, strict=True)]
+    large = [y[loss].abs() > 50 for y in want]
+    lower = all(bool(x[loss].isfinite()) for x in got)
+    if lower and any(large) and any(ordinary) and all(o or g for o, g in zip(ordinary, large, strict=True)):
+        return "Large ratios are cut off, as by a dual clip or a clamp. A bad word that has become likelier counts in full."
+    return None
+
+
 PPO_MISTAKES: dict[str, Loss] = {
     "The sign is wrong: a loss is minimised, so it is minus the objective.": lambda n, o, a, c: (
         -right_loss(n, o, a, c)
@@ -63,9 +93,25 @@ PPO_MISTAKES: dict[str, Loss] = {
     ),
     "The bounds are 1 - clip and 1 + clip, not -clip and clip.": _with(bounds=lambda c: (-c, c)),
     "The ratio is clipped from above only.": _with(bounds=lambda c: (-torch.inf, 1 + c)),
+    "The ratio is clipped from below only.": _with(bounds=lambda c: (1 - c, torch.inf)),
+    "The smaller ratio is taken before multiplying by the advantage. Multiply first: a negative advantage turns the order "
+    "round.": _with(choose=_smaller_ratio),
+    "This is the smaller of two means. Take the smaller term of each element first, then the mean.": _of_means,
+    "The log-ratio is clipped to -clip and clip. Clip the ratio, to 1 - clip and 1 + clip.": _clipped_log_ratio,
+    "The log-ratio is clipped to -clip and clip, and the plain term is missing.": _clipped_log_ratio_alone,
+    "The advantages lost their sign. A bad word must become less likely.": lambda n, o, a, c: right_loss(
+        n, o, a.abs(), c
+    ),
+    "Negative advantages are cut off at 0. A bad word must become less likely.": lambda n, o, a, c: (
+        right_loss(n, o, a.clamp(min=0), c)
+    ),
+    "The clip is 0.2 whatever was passed in. Use `clip`.": lambda n, o, a, c: right_loss(n, o, a, 0.2),
     "The lower bound is 1 - clip, not 1 / (1 + clip).": _with(bounds=lambda c: (1 / (1 + c), 1 + c)),
     "The advantages are normalised. Leave that to the caller.": lambda n, o, a, c: right_loss(
         n, o, (a - a.mean()) / (a.std() + 1e-8), c
+    ),
+    "The advantages are normalised, by the population's standard deviation. Leave that to the caller.": (
+        lambda n, o, a, c: right_loss(n, o, (a - a.mean()) / (a.std(unbiased=False) + 1e-8), c)
     ),
     "Gradients flow into `old_log_probs` or `advantages`. They are numbers here: detach them.": _with(
         cut=False
@@ -81,7 +127,7 @@ PPO_MISTAKES: dict[str, Loss] = {
 
 def _check(subject: Subject, *calls: tuple) -> None:
     read = loss_and_gradients(("new_log_probs", "old_log_probs", "advantages", "clip"))
-    expect_like(subject, right_loss, PPO_MISTAKES, calls, read, "differentiate")
+    expect_like(subject, right_loss, PPO_MISTAKES, calls, read, "differentiate", explain=_large_terms_cut_off)
 
 
 def _call(draw: torch.Generator, *shape: int, clip: float = 0.2, dtype: torch.dtype = torch.float32) -> tuple:
@@ -112,7 +158,16 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     new, old, advantages, clip = _call(draw, 8, 6)
     first = (old.clone().requires_grad_(), old, advantages, clip)  # nothing has moved yet: every ratio is 1
     unlikely = ((new.detach() - 200).requires_grad_(), old - 200, advantages, clip)
-    _check(subject, first, unlikely)
+    # Bad words that became far likelier: these terms have no bound. The exp of 30 is finite, and counts.
+    wide = (old + 3 * torch.rand(old.shape, generator=draw)).requires_grad_()
+    wider = (old - 60 + 30).requires_grad_()
+    _check(
+        subject,
+        first,
+        unlikely,
+        (wide, old, -40 * (0.5 + advantages.abs()), clip),
+        (wider, old - 60, -0.5 - advantages.abs(), clip),
+    )
 
 
 @ppo_loss.case("the gradient goes through the new log-probabilities alone", points=0.5)

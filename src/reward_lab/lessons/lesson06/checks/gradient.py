@@ -1,12 +1,12 @@
 """TODO 2: the loss whose gradient is the policy gradient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise
-from reward_lab.checks.judging import expect_like, loss_and_gradients, normal
+from reward_lab.checks.judging import GRADIENT, Outcome, expect_like, loss_and_gradients, normal
 from reward_lab.checks.subject import Subject
 from reward_lab.rlhf.ppo import policy_gradient_loss as right_loss
 
@@ -38,6 +38,12 @@ GRADIENT_MISTAKES: dict[str, Callable[[Tensor, Tensor, Tensor | float], Tensor]]
     "This weighs probabilities. The formula has log-probabilities: leave out the exp.": lambda lp, r, b: (
         -((r - b).detach() * lp.exp()).mean()
     ),
+    "Log of exp: the probability of a long text is 0 in float32. Use the log-probabilities as they are.": lambda lp, r, b: (
+        -((r - b).detach() * lp.exp().log()).mean()
+    ),
+    "The advantages are normalised. Use the plain difference.": lambda lp, r, b: (
+        -(_standardised(r - b).detach() * lp).mean()
+    ),
     "The advantages are divided by their standard deviation. Use the plain difference.": lambda lp, r, b: (
         -(((r - b) / (r - b).std()).detach() * lp).mean()
     ),
@@ -54,9 +60,26 @@ def _cut(baseline: Tensor | float) -> Tensor | float:
     return baseline.detach() if isinstance(baseline, Tensor) else baseline
 
 
+def _standardised(advantages: Tensor) -> Tensor:
+    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+
+
+def _some_texts_are_cut_off(got: Sequence[Outcome], want: Sequence[Outcome]) -> str | None:
+    part = f"{GRADIENT}`log_probs`"
+    cut = [(x[part] == 0) & (y[part] != 0) for x, y in zip(got, want, strict=True)]
+    rest = all(
+        torch.allclose(x[part][~c], y[part][~c], rtol=1e-3) for x, y, c in zip(got, want, cut, strict=True)
+    )
+    if rest and any(c.any() for c in cut) and not all(c.all() for c in cut):
+        return "No gradient reaches the unlikely texts: a clamp cuts them off. Use the log-probabilities as they are."
+    return None
+
+
 def _check(subject: Subject, *calls: tuple) -> None:
     read = loss_and_gradients(("log_probs", "rewards", "baseline"))
-    expect_like(subject, right_loss, GRADIENT_MISTAKES, calls, read, "differentiate")
+    expect_like(
+        subject, right_loss, GRADIENT_MISTAKES, calls, read, "differentiate", explain=_some_texts_are_cut_off
+    )
 
 
 def _log_probs(draw: torch.Generator, n: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -88,8 +111,10 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @policy_gradient_loss.case("a batch of one, and rewards far from zero", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     far = 300 + normal(draw, 30)
+    unlikely = (-400 + 120 * normal(draw, 20)).clamp(max=-30).requires_grad_()  # of texts of many words
     _check(
         subject,
+        (unlikely, 1 + 3 * normal(draw, 20), 0.7),
         (_log_probs(draw, 1), normal(draw, 1) + 2, 0.5),
         (_log_probs(draw, 30), far, 300.0),
         (_log_probs(draw, 30), -far, torch.tensor(-300.5)),

@@ -108,6 +108,10 @@ class Links:
         if not text.endswith(self._end):
             self._end = text[len(text) - shared_items(self._end[::-1], text[::-1]) :]
 
+    def digest(self) -> str:
+        """SHA-256 of the keys: files whose pairs are tied alike have the same."""
+        return hashlib.sha256(self._keys.tobytes()).hexdigest()
+
     def table(self) -> Ties:
         """All keys but those of templates: what every text of the file begins or ends with ties nothing."""
         kinds, lengths = np.array(self._kinds, np.uint8), np.array(self._lengths, np.uint32)

@@ -53,6 +53,37 @@ def mean_interval(values: np.ndarray, clusters: np.ndarray, level: float = 0.95)
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def mean_with_error(values: np.ndarray, clusters: np.ndarray, level: float = 0.95) -> dict[str, float | None]:
+    """`value`, the mean of any numbers; its clustered standard error `se`; and the interval from `low` to `high`.
+
+    The interval is mean +- t * se, with Student's t of clusters - 1 degrees of freedom. One cluster: None for all three.
+    """
+    mean, groups = float(np.mean(values)), len(np.unique(clusters))
+    if groups < 2:
+        return {"value": mean, "se": None, "low": None, "high": None}
+    error = clustered_se(values, clusters)
+    half = student_quantile((1 + level) / 2, groups - 1) * error
+    return {"value": mean, "se": error, "low": mean - half, "high": mean + half}
+
+
+def clustered_slope(x: np.ndarray, y: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
+    """Slope of the least-squares line of y on x, with an intercept, and its clustered standard error.
+
+    sqrt(G / (G - 1) * sum over clusters of (sum of (x - mean) * residual)^2) / sum of (x - mean)^2 (Liang and Zeger, 1986).
+
+    Raises:
+        ValueError: all x are equal, or there is one cluster only.
+    """
+    _, number = np.unique(clusters, return_inverse=True)
+    count, centred = number.max(initial=-1) + 1, x - np.mean(x)
+    spread = np.square(centred).sum()
+    if count < 2 or not spread > 0:
+        raise ValueError("clustered_slope: expected at least two clusters, and x that differ")
+    slope = float((centred * y).sum() / spread)
+    sums = np.bincount(number, centred * (y - np.mean(y) - slope * centred))
+    return slope, math.sqrt(count / (count - 1) * np.square(sums).sum()) / float(spread)
+
+
 def clustered_test(difference: np.ndarray, clusters: np.ndarray, draws: int = 10_000, seed: int = 0) -> float:
     """Two-sided p-value of a paired randomisation test: is the mean of these differences 0?
 

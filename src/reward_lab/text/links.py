@@ -159,23 +159,23 @@ def _ties(
 ) -> Iterator[tuple[int, int, int]]:
     """(kind, length where it is a beginning, key) of each key of a pair; `texts` is the pair, normalised."""
     for name, value in prompt_columns(row).items():
-        yield PROMPT, 0, _hash(f"{name} {_normalised(value)}")
+        yield PROMPT, 0, hash_of(f"{name} {_normalised(value)}")
     for name in COLUMNS:
         if isinstance(row.get(name), list) and (question := _first_question(row[name])):
-            yield PROMPT, 0, _hash(f"prompt {_normalised(question)}")
+            yield PROMPT, 0, hash_of(f"prompt {_normalised(question)}")
     for text in texts:
         if len(text) >= MIN_TEXT:
-            yield TEXT, 0, _hash(f"text {text}")
+            yield TEXT, 0, hash_of(f"text {text}")
     if prompt:
-        yield PROMPT, 0, _hash(f"prompt {_normalised(prompt)}")
-        if (speaks := _answer_begins(prompt)) and speaks.start():
-            yield PROMPT, 0, _hash(f"prompt {_normalised(prompt[: speaks.start()])}")
+        yield PROMPT, 0, hash_of(f"prompt {_normalised(prompt)}")
+        if (speaks := answer_begins(prompt)) and speaks.start():
+            yield PROMPT, 0, hash_of(f"prompt {_normalised(prompt[: speaks.start()])}")
         return
-    yield PROMPT, 0, _hash("both " + "\n".join(sorted(texts)))
+    yield PROMPT, 0, hash_of("both " + "\n".join(sorted(texts)))
     yield from _hidden_prompts(*pair, texts)
 
 
-def _answer_begins(text: str) -> re.Match | None:
+def answer_begins(text: str) -> re.Match | None:
     """Where the first answer of a conversation in a template begins."""
     # Looking for one of these signs first is ten times as quick, and most texts have none.
     return SPEAKS.search(text) if ":" in text or "<" in text or "[/" in text else None
@@ -192,10 +192,10 @@ def _first_question(messages: list) -> str | None:
 
 def _hidden_prompts(preferred: str, rejected: str, texts: tuple[str, str]) -> Iterator[tuple[int, int, int]]:
     """Keys of a prompt that stands inside both texts."""
-    speaks = _answer_begins(preferred)
+    speaks = answer_begins(preferred)
     # The first turn, as for messages.
     if speaks and speaks.start() and preferred[: speaks.end()] == rejected[: speaks.end()]:
-        yield PROMPT, 0, _hash(f"prompt {_normalised(preferred[: speaks.start()])}")
+        yield PROMPT, 0, hash_of(f"prompt {_normalised(preferred[: speaks.start()])}")
     for turn in (1, -1):  # from the beginning, and from the end
         first, second = (text[::turn] for text in texts)
         places = _places(first, second)
@@ -232,12 +232,11 @@ def _normalised(text: str) -> str:
     """Case, spacing and the spelling of a letter in Unicode don't make another prompt."""
     if not text.isascii():
         return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    if (
-        text.isprintable() and "  " not in text
-    ):  # single spaces and no other: nothing to put right but the ends
+    if text.isprintable() and "  " not in text:  # no other space than single ones
         return text.strip().lower()
     return " ".join(text.lower().split())
 
 
-def _hash(text: str) -> int:
+def hash_of(text: str) -> int:
+    """64 bits of BLAKE2b: the same on every machine, unlike Python's own hash."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

@@ -1,5 +1,6 @@
 """From rewards of right and wrong answers to accuracy, calibration and length bias."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 
@@ -186,14 +187,10 @@ def length_bias(difference: np.ndarray, longer: np.ndarray, clusters: np.ndarray
         "slope": None,
         "slope_se": None,
     }
-    try:
+    with contextlib.suppress(ValueError):
         found["accuracy_at_equal_length"] = length_controlled_win_rate(right, longer)
-    except ValueError:
-        pass
-    try:
+    with contextlib.suppress(ValueError):
         found["slope"], found["slope_se"] = clustered_slope(longer, difference, clusters)
-    except ValueError:
-        pass
     return found
 
 

@@ -50,7 +50,7 @@ def test_every_fact_is_that_of_a_file_counted_by_hand(tmp_path, capsys):
 
 def test_examples_are_what_the_model_reads_and_nothing_is_trained(tmp_path, capsys):
     rows = [
-        {"prompt": f"Number {i}?", "chosen": f"Text {i} " + "The RED one " * 40 + "wins", "rejected": "blue"}
+        {"prompt": f"Number n{i}?", "chosen": f"Text t{i} " + "The RED one " * 40 + "wins", "rejected": "blue"}
         for i in range(40)
     ]
     code, told, _ = dry_run(capsys, written(tmp_path, *rows), "--max-length", 50)
@@ -59,7 +59,7 @@ def test_examples_are_what_the_model_reads_and_nothing_is_trained(tmp_path, caps
     assert chosen[1].startswith("(beginning cut off) one the red one") and chosen[1].endswith(
         "wins (50 tokens)"
     )
-    assert rejected[1:] == ["number [UNK] ? blue (4 tokens)"] * 3
+    assert rejected == ["number [UNK] ? blue (4 tokens)"] * 3
     safe = "no prompt and no text stands on both sides"
     assert line(told, "split") == [f"36 pairs for training, 4 held out by prompt; {safe}"]
     assert [path.name for path in tmp_path.iterdir()] == ["prefs.jsonl"]

@@ -242,6 +242,7 @@ WRONG = {
     "a broken line": ([pair("a", 1, 0), b'{"chosen":'], [], "line 2: not JSON"),
     "nothing left": ([{**pair("a", 1, 0), "rejected": "right, 1"}], [], "no row to evaluate on"),
     "the model itself": ([pair("a", 1, 0)], ["--against", "{model}"], "is the model itself"),
+    "no such device": ([pair("a", 1, 0)], ["--device", "xpu"], "device xpu: this machine has none"),
     "no second model": ([pair("a", 1, 0)], ["--against", "nowhere"], "no reward model here"),
 }  # fmt: skip
 

@@ -132,8 +132,8 @@ CASES = {
         {"missing": 1},
     ),
     "alpaca": (
-        [{"instruction": "Add.", "input": "1, 2", "chosen": "3", "rejected": "4"}],
-        [("Add.\n1, 2", "3", "4")],
+        [{"instruction": "Add.", "input": "1, 2", "chosen": "3", "rejected": "4"}] * 2,
+        [("Add.\n1, 2", "3", "4")] * 2,
         {},
     ),
     "kto": (

@@ -50,7 +50,11 @@ def test_every_fact_is_that_of_a_file_counted_by_hand(tmp_path, capsys):
 
 def test_examples_are_what_the_model_reads_and_nothing_is_trained(tmp_path, capsys):
     rows = [
-        {"prompt": f"Number n{i}?", "chosen": f"Text t{i} " + "The RED one " * 40 + "wins", "rejected": "blue"}
+        {
+            "prompt": f"Number n{i}?",
+            "chosen": f"Text t{i} " + "The RED one " * 40 + "wins",
+            "rejected": "blue",
+        }
         for i in range(40)
     ]
     code, told, _ = dry_run(capsys, written(tmp_path, *rows), "--max-length", 50)

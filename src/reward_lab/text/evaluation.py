@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from .links import PROMPT, Links
 from .measures import ModelScores, compare, measures
@@ -49,6 +50,9 @@ class Labelled:
     ):
         self.path, self.prompt_column, self.format = Path(path), prompt_column, format
         self.skip_bad_rows = skip_bad_rows
+        self._forget()
+
+    def _forget(self) -> None:
         self.links = Links()
         self.columns: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
@@ -56,6 +60,7 @@ class Labelled:
         self.without_prompt = 0
 
     def __iter__(self) -> Iterator[Item]:
+        self._forget()
         for number, row, pair in read_pairs(self.path, self.prompt_column, self.format):
             if isinstance(row, dict):
                 self.columns.update(row.keys())
@@ -113,7 +118,7 @@ def evaluate(
     """
     models = {name: ModelScores() for name in scorers}
     groups: list[str] = []
-    rows = iter(labelled)
+    rows = iter(tqdm(labelled, unit=" rows", disable=None))  # a bar where there is a terminal
     while chunk := list(islice(rows, CHUNK)):
         texts = [text for item in chunk for text in item.texts]
         edited = max(0, EDITED - len(groups))
@@ -162,7 +167,12 @@ def _group(row: dict, by: str | None) -> str:
 def _shared(labelled: Labelled, train_file: str | Path | None) -> list[str]:
     if train_file is None:
         return []
-    trained = load_preferences(train_file, True, labelled.prompt_column)
+    try:
+        trained = load_preferences(train_file, True, labelled.prompt_column)
+    except ValueError:  # perhaps of the same data set
+        if labelled.format is None:
+            raise
+        trained = load_preferences(train_file, True, labelled.prompt_column, labelled.format)
     shared = int(labelled.links.shared_with(trained.links).sum())
     if not shared:
         return []

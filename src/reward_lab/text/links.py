@@ -26,7 +26,7 @@ PROMPT_COLUMN = re.compile(
 SPEAKS = re.compile(
     r"(?:^|\n)\s*(?:#+\s*)?(?:assistant|ai|bot|chatbot|model|gpt|response|answer|output|a)\s*:"  # Assistant:, ### Response:
     r"|<\|(?:assistant|im_start\|>\s*assistant|start_header_id\|>\s*assistant)"
-    r"|<start_of_turn>\s*model|\[/INST\]|<\/?(?:assistant|bot)>|<｜Assistant｜>",
+    r"|<start_of_turn>\s*model|<extra_id_1>\s*assistant|\[/INST\]|<\/?(?:assistant|bot)>|<｜Assistant｜>",
     re.IGNORECASE,
 )
 """Where the turn of the one who answers begins, in the templates in use."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,18 +31,18 @@ class ModelScores:
     """What one model gave, row by row and comparison by comparison."""
 
     def __init__(self):
-        self.scores: list[float] = []
+        self.scores = array("d")
         """What each row counts: see row_score."""
-        self.ties: list[bool] = []
-        """Whether a wrong answer has the same reward as a right one, which no wrong answer beats."""
-        self.finite: list[bool] = []
+        self.ties = array("b")
+        """Whether the best wrong answer has the same reward as the worst right one."""
+        self.finite = array("b")
         self.style: list[tuple[np.ndarray, np.ndarray]] = []
-        self.difference: list[float] = []
+        self.difference = array("d")
         """Reward of right minus reward of wrong, for each comparison of a right answer with a wrong one."""
-        self.longer: list[int] = []
+        self.longer = array("i")
         """Words of right minus words of wrong."""
-        self.row: list[int] = []
-        self.edit: list[float] = []
+        self.row = array("i")
+        self.edit = array("d")
         """Reward after the edit minus before."""
 
     def take(self, items: Sequence, rewards: np.ndarray, scorer: Scorer | None, edited: int) -> None:
@@ -61,7 +62,7 @@ class ModelScores:
             self._row(item, right, wrong)
         if scorer:
             texts = [(item.prompt, repeated(item.right[0])) for item in items[:edited]]
-            self.edit += (scorer(texts) - np.array(before[:edited])).tolist()
+            self.edit.extend(scorer(texts) - np.array(before[:edited]))
 
     def _row(self, item, right: np.ndarray, wrong: np.ndarray) -> None:
         styles = len(right) == len(wrong) == 3 and "num_correct" not in item.row
@@ -71,9 +72,9 @@ class ModelScores:
         if styles:
             self.style.append((right, wrong))
         words = [[len(text.split()) for text in side] for side in (item.right, item.wrong)]
-        self.difference += np.subtract.outer(right, wrong).ravel().tolist()
-        self.longer += np.subtract.outer(*words).ravel().tolist()
-        self.row += [len(self.scores) - 1] * (len(right) * len(wrong))
+        self.difference.extend(np.subtract.outer(right, wrong).ravel())
+        self.longer.extend(np.subtract.outer(*words).ravel().tolist())
+        self.row.extend([len(self.scores) - 1] * (len(right) * len(wrong)))
 
 
 def row_score(right: np.ndarray, wrong: np.ndarray, styles: bool = False) -> float:

@@ -18,6 +18,9 @@ EXAMPLE_PREFERENCES = Path(__file__).parent.parent / "examples" / "plain_words.j
 MOST_MARGIN = 10_000
 """Rewards in float32 can't lead by more and still be told apart."""
 
+LOOKED_AT = 100
+"""Pairs by which a file that can be read as it is may still be named as another data set."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preference:
@@ -147,7 +150,12 @@ def load_preferences(
         elif pair.preferred == pair.rejected:
             preferences.identical += 1
         else:
-            if not len(preferences) and not format and (form := looks_like(row)):
+            if (
+                len(preferences) < LOOKED_AT
+                and not format
+                and not preferences.note
+                and (form := looks_like(row))
+            ):
                 preferences.note = hint(form)
             digest.update(pair.signed())
             preferences.links.add(row, pair.prompt, pair.preferred, pair.rejected)

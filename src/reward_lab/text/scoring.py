@@ -73,8 +73,14 @@ def load_scorer(folder: str | Path, device: torch.device | str = "cpu") -> Score
 
     Raises:
         FileNotFoundError: there is no such folder, or no model in it.
-        ValueError: the model can't be read, or reads no texts.
+        ValueError: the model can't be read, or reads no texts, or there is no such device.
     """
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device {device}: this machine has none ({str(error).splitlines()[0][:80]})"
+        ) from None
     model = RewardModel.from_pretrained(folder, torch.device(device))
     score_texts(model, [])  # raises for a model of token ids
 

@@ -96,7 +96,11 @@ def lines(report: dict) -> list[str]:
     ]
     if "subsets" in report:
         found += [f"  {'mean over ' + report['by']:26} {report['mean_of_subsets']:.3f}"]
-    found += [f"{'ties (count as wrong)':28} {report['ties']:,}"] if report["ties"] else []
+    if report["ties"]:
+        half = report["accuracy_with_ties_half"]
+        found.append(
+            f"{'ties':28} {report['ties']:,}; counted as half right, not as wrong: accuracy {half:.3f}"
+        )
     if style := report.get("style"):
         found += [f"{'by style':28} " + ", ".join(f"{name} {value:.3f}" for name, value in style.items())]
     if sure := report.get("calibration"):

@@ -49,6 +49,7 @@ def test_accuracy_ties_subsets_and_calibration_are_those_counted_by_hand(tmp_pat
     report = report_on(tmp_path, ROWS, by="kind")
     assert report["rows"] == 6 and report["prompts"] == 5 and report["ties"] == 1
     assert report["left_out"] == {"pairs with two equal texts": 1}
+    assert report["accuracy_with_ties_half"] == pytest.approx(4.5 / 6)
     whole = report["accuracy"]
     assert whole["value"] == pytest.approx(4 / 6)
     assert (whole["low"], whole["high"]) == mean_interval(RIGHT, PROMPTS)
@@ -154,6 +155,13 @@ def test_a_second_model_is_compared_pair_by_pair(tmp_path):
     against = report_on(tmp_path, copies, {"a": by_number, "b": lambda texts: -by_number(texts)})["against"]
     assert against["test"] == "randomisation test by prompt" and against["p"] > 0.05
     assert paired_test(a[:8] * 10, b[:8] * 10) < 0.05
+
+
+def test_a_model_that_can_tell_nothing_apart_is_said_to(tmp_path):
+    rows = [pair(f"p{i}", 2, 1) for i in range(10)]
+    report = report_on(tmp_path, rows, {"m": lambda texts: np.zeros(len(texts))})
+    assert report["accuracy"]["value"] == 0 and report["accuracy_with_ties_half"] == 0.5
+    assert "10 of 10 rows are ties" in report["warnings"][0]
 
 
 def test_a_reward_that_is_no_number_counts_as_wrong_and_is_told(tmp_path):

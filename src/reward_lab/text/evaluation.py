@@ -188,6 +188,11 @@ def _warnings(labelled: Labelled, report: dict) -> list[str]:
         found.append(
             f"{report['not_finite']:,} rows have a reward that is no finite number; they count as wrong"
         )
+    if 2 * report["ties"] > report["rows"]:
+        found.append(
+            f"{report['ties']:,} of {report['rows']:,} rows are ties: the model can't tell their answers apart (it may know "
+            "none of their words, or cut off where they differ)"
+        )
     if labelled.without_prompt:
         found.append(
             f"no prompt was found for {labelled.without_prompt:,} rows: each counts as a prompt of its own, and the "

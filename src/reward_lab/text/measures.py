@@ -107,14 +107,15 @@ def measures(model: ModelScores, clusters: np.ndarray, groups: np.ndarray | None
     """
     scores, row = np.array(model.scores), np.array(model.row)
     difference, longer = np.array(model.difference), np.array(model.longer, float)
-    good = np.isfinite(difference)
+    ties, good = np.array(model.ties, bool), np.isfinite(difference)
     difference, longer, row = difference[good], longer[good], row[good]
     found = {
         "comparisons": len(model.difference),
         "not_finite": model.finite.count(False),
         "interval": METHOD,
         "accuracy": accuracy(scores, clusters),
-        "ties": sum(model.ties),
+        "ties": int(ties.sum()),
+        "accuracy_with_ties_half": float(np.mean(scores + 0.5 * (ties & (scores == 0)))),
     }
     if groups is not None:
         names = sorted(set(groups))

@@ -75,7 +75,7 @@ def test_pairs_of_one_prompt_make_an_interval_no_shorter(tmp_path):
 
 def test_prompts_are_found_inside_both_texts_and_said_to_be_missing_where_they_are(tmp_path):
     rows = [
-        {side: f"\n\nHuman: {i % 5}?\n\nAssistant: {n} {i}" for side, n in (("chosen", 1), ("rejected", 0))}
+        {side: f"\n\nHuman: {i % 5}?\n\nAssistant: {i} {n}" for side, n in (("chosen", 1), ("rejected", 0))}
         for i in range(20)
     ]
     report = report_on(tmp_path, rows)

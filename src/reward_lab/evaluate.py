@@ -20,7 +20,7 @@ from .checkpoint import write_atomically
 from .text.evaluation import Labelled, evaluate, trained_on
 from .text.evaluation_figure import plot_evaluation
 from .text.formats import NAMES
-from .text.scoring import load_scorer
+from .text.scorer import load_scorer
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from reward_lab.statistics import length_controlled_win_rate, mean_interval, pai
 from reward_lab.text.evaluation import Labelled
 from reward_lab.text.evaluation import evaluate as measured
 from reward_lab.text.measures import repeated, row_score
-from reward_lab.text.scoring import load_scorer
+from reward_lab.text.scorer import load_scorer
 from tests.text.test_formats import helpsteer2, rewardbench2, shp
 from tests.text.test_preferences import written
 

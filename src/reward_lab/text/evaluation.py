@@ -14,7 +14,7 @@ from .links import PROMPT, Links
 from .measures import ModelScores, compare, measures
 from .preferences import Preference, load_preferences, read_pairs
 from .rows import BadRow, text_of
-from .scoring import Scorer
+from .scorer import Scorer
 from .understanding import NO_PROMPT, where_prompt_is
 
 CHUNK = 512

@@ -17,7 +17,7 @@ from ..statistics.intervals import (
     mean_interval,
     mean_with_error,
 )
-from .scoring import Scorer
+from .scorer import Scorer
 
 LEVEL = 0.95
 METHOD = (

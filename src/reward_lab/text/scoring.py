@@ -1,19 +1,14 @@
 """Score and rank texts with a trained reward model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..metrics import score_in_batches
 from ..reward_model import RewardModel
 from .preferences import join_prompt
 from .tokenizer import PADDING_ID, UNKNOWN_ID
-
-Scorer = Callable[[Sequence[tuple[str, str]]], np.ndarray]
-"""Takes (prompt, completion) of each text, and gives their rewards, (n,) float64."""
 
 
 @dataclass(frozen=True)
@@ -66,29 +61,6 @@ def score_texts(model: RewardModel, completions: Sequence[str], prompt: str = ""
 def rank_texts(model: RewardModel, completions: Sequence[str], prompt: str = "") -> list[Score]:
     """The same, best first. Equal rewards keep their order."""
     return sorted(score_texts(model, completions, prompt), key=lambda score: -score.reward)
-
-
-def load_scorer(folder: str | Path, device: torch.device | str = "cpu") -> Scorer:
-    """What gives the rewards of the model in a folder, whatever kind of model it is.
-
-    Raises:
-        FileNotFoundError: there is no such folder, or no model in it.
-        ValueError: the model can't be read, or reads no texts, or there is no such device.
-    """
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"device {device}: this machine has none ({str(error).splitlines()[0][:80]})"
-        ) from None
-    model = RewardModel.from_pretrained(folder, torch.device(device))
-    score_texts(model, [])  # raises for a model of token ids
-
-    def scorer(texts: Sequence[tuple[str, str]]) -> np.ndarray:
-        scores = score_texts(model, [join_prompt(*text) for text in texts])
-        return np.array([score.reward for score in scores], dtype=np.float64)
-
-    return scorer
 
 
 def _score(completion: str, reward: float, ids: list[int], truncated: bool) -> Score:

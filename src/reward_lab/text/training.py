@@ -97,7 +97,7 @@ def train_on_preferences(
         split = held_out_rows(preferences, config.held_out_share, MEASURED)
         kept, warnings = ~split.held_out, split.warnings
     else:
-        kept, warnings = np.ones(len(preferences), dtype=bool), leaks(preferences, held_out)
+        kept, warnings = np.ones(len(preferences), dtype=bool), _leaks(preferences, held_out)
     tokenizer = WordTokenizer.train(_training_texts(preferences, kept), config.vocab_size, config.max_length)
     pairs, encoded = encode_pairs(preferences, tokenizer, folder)
     say(encoded.report())
@@ -212,7 +212,7 @@ def _loss_of_guessing(pairs: TokenPairs) -> float:
     return torch.nn.functional.softplus(torch.zeros(1) if margins is None else margins).mean().item()
 
 
-def leaks(preferences: Preferences, held_out: Preferences) -> list[str]:
+def _leaks(preferences: Preferences, held_out: Preferences) -> list[str]:
     """What a file of held-out pairs shares with the training file."""
     shared = int(held_out.links.shared_with(preferences.links).sum())
     if not shared:

@@ -12,7 +12,7 @@ from .rows import kind
 from .splitting import Split, held_out_rows
 from .token_pairs import MEASURED
 from .tokenizer import WordTokenizer
-from .training import TextConfig, leaks
+from .training import TextConfig, _leaks
 
 NO_PROMPT = "not found; words that both answers begin or end with tie pairs to each other"
 EXAMPLES = 3
@@ -75,7 +75,7 @@ def describe(
     if held_out is None:
         split = held_out_rows(preferences, config.held_out_share, MEASURED)
     else:
-        split = Split(np.zeros(len(preferences), bool), leaks(preferences, held_out))
+        split = Split(np.zeros(len(preferences), bool), _leaks(preferences, held_out))
     yield from _split_and_examples(preferences, config, split)
 
 

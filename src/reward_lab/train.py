@@ -1,5 +1,6 @@
 """Train a reward model on a preference file.
 
+    python -m reward_lab.train --train-file prefs.jsonl --dry-run
     python -m reward_lab.train --train-file prefs.jsonl --output-dir out
 
 Writes into the output folder: the model (config.json, weights, tokenizer), metrics.json and training.png. An
@@ -18,8 +19,10 @@ import torch
 from . import plots
 from .checkpoint import write_atomically
 from .saving import read_config
+from .text.formats import NAMES
 from .text.preferences import Preferences, load_preferences
 from .text.training import TextConfig, TextRun, train_on_preferences
+from .text.understanding import describe
 
 DEFAULTS = TextConfig()
 
@@ -43,7 +46,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--train-file", required=True, help="preference pairs, one a row")
-    parser.add_argument("--output-dir", required=True, type=Path, help="folder for model, metrics and figure")
+    parser.add_argument("--output-dir", type=Path, help="folder for model, metrics and figure")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what is understood of the file; train nothing"
+    )
+    parser.add_argument("--format", choices=NAMES, help="convert the rows of a well-known data set")
     parser.add_argument("--eval-file", help="held-out pairs; without it, a tenth of the prompts is held out")
     parser.add_argument("--prompt-column", default="prompt", help="name of the column with the prompt")
     parser.add_argument("--skip-bad-rows", action="store_true", help="leave out rows that can't be used")
@@ -87,6 +94,15 @@ def _train(arguments: argparse.Namespace) -> int:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     config = TextConfig(progress_bar=True, **{name: getattr(arguments, name) for name in HELP})
     folder = arguments.output_dir
+    if arguments.dry_run:
+        files = [_load(path, arguments) for path in (arguments.train_file, arguments.eval_file) if path]
+        for line in describe(files[0], config, *files[1:]):
+            print(line)
+        return 0
+    if folder is None:
+        raise ValueError(
+            "--output-dir is missing: the folder for model, metrics and figure (or try --dry-run)"
+        )
     _require(folder, device)
     preferences = _load(arguments.train_file, arguments)
     held_out = _load(arguments.eval_file, arguments) if arguments.eval_file else None
@@ -119,7 +135,7 @@ def _require(folder: Path, device: str) -> None:
 
 def _load(path: str, arguments: argparse.Namespace) -> Preferences:
     start = time.perf_counter()
-    preferences = load_preferences(path, arguments.skip_bad_rows, arguments.prompt_column)
+    preferences = load_preferences(path, arguments.skip_bad_rows, arguments.prompt_column, arguments.format)
     print(f"{preferences.report()} ({time.perf_counter() - start:.1f} s)", flush=True)
     return preferences
 

@@ -84,6 +84,9 @@ FORMS = {
     "a prompt of messages, with a system text of its own in each pair": beside(
         lambda i, q, draw: {"prompt": [{"role": "system", "content": words(draw, 3)}, {"role": "user", "content": q}]}
     ),
+    "a prompt of many turns, as in HelpSteer 2": beside(
+        lambda i, q, draw: {"prompt": f"{q}\n<extra_id_1>Assistant\n{words(draw, 4)}\n<extra_id_1>User\n{words(draw, 3)}"}
+    ),
     "an instruction": beside(lambda i, q, draw: {"instruction": q}),
     "a number of the prompt": beside(lambda i, q, draw: {"prompt_id": f"id{i}"}),
     "a number of the prompt, inside another column": beside(lambda i, q, draw: {"meta": {"source": {"question_id": i}}}),

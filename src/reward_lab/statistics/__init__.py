@@ -11,6 +11,14 @@ from .bradley_terry import (
 )
 from .calibration import calibration, expected_ece, fit_temperature
 from .datasets.baseball import load_baseball
+from .evaluation import (
+    best_of_k_accuracy,
+    counterfactual_effect,
+    length_controlled_win_rate,
+    paired_test,
+    style_accuracy,
+)
+from .intervals import clustered_se, clustered_test, mean_interval
 from .noise import Comparisons, Limits, PreferenceWorld, expected_scores, limits, noisy_labels
 from .noisy_losses import flip_corrected_loss, smoothed_bt_loss
 from .order_effect import bt_deviance, bt_order_effect, bt_order_standard_errors
@@ -32,6 +40,7 @@ __all__ = [
     "Games",
     "Limits",
     "PreferenceWorld",
+    "best_of_k_accuracy",
     "bt_covariance",
     "bt_deviance",
     "bt_information",
@@ -42,6 +51,9 @@ __all__ = [
     "bt_order_standard_errors",
     "bt_standard_errors",
     "calibration",
+    "clustered_se",
+    "clustered_test",
+    "counterfactual_effect",
     "davidson_log_probabilities",
     "davidson_nll",
     "draw_rankings",
@@ -52,10 +64,13 @@ __all__ = [
     "fit_rao_kupper",
     "fit_temperature",
     "flip_corrected_loss",
+    "length_controlled_win_rate",
     "limits",
     "load_baseball",
     "load_puddings",
+    "mean_interval",
     "noisy_labels",
+    "paired_test",
     "pairs_of_rankings",
     "plackett_luce_mle",
     "plackett_luce_nll",
@@ -63,4 +78,5 @@ __all__ = [
     "reachable",
     "simulate_wins",
     "smoothed_bt_loss",
+    "style_accuracy",
 ]

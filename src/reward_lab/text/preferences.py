@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .conversions import LeftOut
 from .files import read_rows
+from .formats import convert, hint, looks_like
 from .links import COLUMNS, Links
 from .rows import BadRow, contents, text_of
 
@@ -15,6 +17,9 @@ EXAMPLE_PREFERENCES = Path(__file__).parent.parent / "examples" / "plain_words.j
 
 MOST_MARGIN = 10_000
 """Rewards in float32 can't lead by more and still be told apart."""
+
+LOOKED_AT = 100
+"""Pairs by which a file that can be read as it is may still be named as another data set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,11 @@ class Preference:
     rejected: str
     margin: float = 0.0
     """By how much the reward of the preferred completion should at least exceed the other's."""
+
+    def signed(self) -> bytes:
+        """The pair as bytes, different for different pairs."""
+        texts = self.prompt, self.preferred, self.rejected
+        return f"{[*map(len, texts)]}{self.margin!r}{''.join(texts)}".encode()
 
 
 def join_prompt(prompt: str, completion: str) -> str:
@@ -40,35 +50,44 @@ class Preferences:
     memory streams. What is kept is what ties pairs to each other, see links.py.
     """
 
-    def __init__(self, path: Path, prompt_column: str = "prompt"):
-        self.path, self.prompt_column = path, prompt_column
+    def __init__(self, path: Path, prompt_column: str = "prompt", format: str | None = None):
+        self.path, self.prompt_column, self.format = path, prompt_column, format
         self.columns: Counter[str] = Counter()
         """How many rows have each column."""
         self.identical = 0
         """Rows left out because both completions are the same: they carry no gradient."""
         self.bad_rows: list[tuple[int, str]] = []
         """Rows left out because they can't be used: line number, and what is wrong."""
+        self.left_out: Counter[str] = Counter()
+        """What a conversion left out: reason -> how often."""
+        self.note = ""
+        """What should be known of the file and stops nothing."""
         self.links = Links()
         """What ties pairs to each other: see links.py."""
         self.digest = ""
-        """SHA-256 of the file's lines."""
+        """SHA-256 of the file's pairs."""
 
     def __len__(self) -> int:
         return self.links.pairs
 
     def __iter__(self) -> Iterator[Preference]:
-        left_out = {number for number, _ in self.bad_rows}
-        for number, row in read_rows(self.path):
-            if number not in left_out:
-                pair = _preference(row, self.prompt_column)
-                if pair.preferred != pair.rejected:
-                    yield pair
+        return (pair for _, pair in self.with_rows())
+
+    def with_rows(self) -> Iterator[tuple[dict, Preference]]:
+        """Each good row, as it was read and converted, beside the pair that it was understood as."""
+        for _, row, pair in read_pairs(self.path, self.prompt_column, self.format):
+            if isinstance(pair, Preference) and pair.preferred != pair.rejected:
+                yield row, pair
 
     def report(self) -> str:
         """What was read and what was left out, in a sentence or two."""
-        text = f"{len(self):,} pairs from {self.path.name}"
+        text = f"{len(self):,} pairs from {self.path.name}" + f", converted from {self.format}" * bool(
+            self.format
+        )
         if self.identical:
             text += f"; {self.identical:,} identical pairs dropped (their texts, as read, are the same: no gradient)"
+        for reason, times in self.left_out.items():
+            text += f"; left out: {times:,} {reason}"
         if self.bad_rows:
             shown = "; ".join(f"line {number}: {problem}" for number, problem in self.bad_rows[:5])
             text += f"; {len(self.bad_rows):,} bad rows skipped ({shown}{'; ...' * (len(self.bad_rows) > 5)})"
@@ -78,11 +97,14 @@ class Preferences:
             text += f"; columns not used: {names}"
             if self.prompt_column not in self.columns:
                 text += " (--prompt-column NAME takes one of them as the prompt)"
-        return text
+        return f"{text}; {self.note}" if self.note else text
 
 
 def load_preferences(
-    path: str | Path, skip_bad_rows: bool = False, prompt_column: str = "prompt"
+    path: str | Path,
+    skip_bad_rows: bool = False,
+    prompt_column: str = "prompt",
+    format: str | None = None,
 ) -> Preferences:
     """Check a preference file from its first row to its last.
 
@@ -100,39 +122,63 @@ def load_preferences(
         path: the file.
         skip_bad_rows: leave out rows that can't be used, and report them, where the default raises.
         prompt_column: the name of the column with the prompt.
+        format: the data set that the file's rows come from, to convert them: see formats.py.
 
     Returns:
         The Preferences, to iterate over as often as need be.
 
     Raises:
-        ValueError: a row can't be used (the message names file, row and problem), or no pair is left.
+        ValueError: a row can't be used (the message names file, row and problem), no pair is left, or there is no such
+            format.
         FileNotFoundError: there is no such file.
     """
-    preferences = Preferences(Path(path), prompt_column)
+    preferences = Preferences(Path(path), prompt_column, format)
     digest = hashlib.sha256(prompt_column.encode())
-    for number, row in read_rows(preferences.path):
-        digest.update(repr(row).encode())
-        try:
-            if isinstance(row, BadRow):
-                raise row
+    for number, row, pair in read_pairs(preferences.path, prompt_column, format):
+        if isinstance(pair, LeftOut):
+            preferences.left_out[pair.reason] += 1
+            continue
+        if isinstance(row, dict):
             preferences.columns.update(row.keys())
-            pair = _preference(row, prompt_column)
-        except BadRow as error:
+        if isinstance(pair, BadRow):
             if not skip_bad_rows:
                 raise ValueError(
-                    f"{path}, line {number}: {error}. To go on without such rows: skip_bad_rows=True, "
+                    f"{path}, line {number}: {pair}. To go on without such rows: skip_bad_rows=True, "
                     "on the command line --skip-bad-rows"
-                ) from None
-            preferences.bad_rows.append((number, str(error)))
-            continue
-        if pair.preferred == pair.rejected:
+                )
+            preferences.bad_rows.append((number, str(pair)))
+        elif pair.preferred == pair.rejected:
             preferences.identical += 1
         else:
+            if (
+                len(preferences) < LOOKED_AT
+                and not format
+                and not preferences.note
+                and (form := looks_like(row))
+            ):
+                preferences.note = hint(form)
+            digest.update(pair.signed())
             preferences.links.add(row, pair.prompt, pair.preferred, pair.rejected)
-    preferences.digest = digest.hexdigest()
+    preferences.digest = digest.hexdigest() + preferences.links.digest()[:16]
     if not len(preferences):
         raise ValueError(f"{path}: no pair to learn from. {preferences.report()}")
     return preferences
+
+
+def read_pairs(
+    path: Path, prompt_column: str = "prompt", format: str | None = None
+) -> Iterator[tuple[int, dict | BadRow | LeftOut, Preference | BadRow | LeftOut]]:
+    """Line number, row and pair of each row of a file; in place of a pair, why there is none.
+
+    A row is what a conversion made of it, where there is one. What is wrong with a row of another format names it.
+    """
+    rows = read_rows(path)
+    for number, row in convert(rows, format) if format else rows:
+        try:
+            yield number, row, _preference(row, prompt_column) if isinstance(row, dict) else row
+        except BadRow as error:
+            form = None if format else looks_like(row)
+            yield number, row, BadRow(f"{error}; {hint(form)}") if form else error
 
 
 def _preference(row: dict, prompt_column: str) -> Preference:

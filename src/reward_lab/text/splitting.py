@@ -37,19 +37,20 @@ def held_out_rows(preferences: Preferences, share: float, most: int) -> Split:
         ValueError: not even prompts can be kept apart near that share.
     """
     wanted = max(1, min(round(share * len(preferences)), most))
+    ties = preferences.links.table()
     for kinds in (TEXT, TEXT - 1, 4, 2, 1, PROMPT):
-        held_out = _choose(preferences.links.components(kinds), wanted)
+        held_out = _choose(ties.components(kinds), wanted)
         if held_out is not None:
             break
     else:
-        sizes = np.unique(preferences.links.components(PROMPT), return_counts=True)[1]
+        sizes = np.unique(ties.components(PROMPT), return_counts=True)[1]
         raise ValueError(
             f"{preferences.path}: {sizes.max():,} of {sizes.sum():,} pairs share one prompt, so nothing near "
             f"{wanted:,} pairs can be held out by prompt. Give held-out pairs in a file of their own (--eval-file)"
         )
-    keys, rows, _ = preferences.links.table()
-    shared = np.intersect1d(keys[held_out[rows]], keys[~held_out[rows]])
-    leaking = len(np.unique(rows[np.isin(keys, shared) & held_out[rows]]))
+    inside = held_out[ties.rows]
+    shared = np.intersect1d(ties.keys[inside], ties.keys[~inside])
+    leaking = len(np.unique(ties.rows[np.isin(ties.keys, shared) & inside]))
     if not leaking:
         return Split(held_out)
     return Split(

@@ -136,6 +136,7 @@ def train_on_preferences(
         "warnings": warnings,
         "data": {
             "pairs": len(preferences),
+            "keys": preferences.links.digest(),
             "training_pairs": len(train),
             "held_out_pairs": len(measured),
             "identical_pairs_dropped": preferences.identical,

@@ -1,0 +1,37 @@
+"""The one way from a folder with a reward model to rewards of texts, whatever kind of model it is."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..reward_model import RewardModel
+from .preferences import join_prompt
+from .scoring import score_texts
+
+Scorer = Callable[[Sequence[tuple[str, str]]], np.ndarray]
+"""Takes (prompt, completion) of each text, and gives their rewards, (n,) float64."""
+
+
+def load_scorer(folder: str | Path, device: torch.device | str = "cpu") -> Scorer:
+    """What gives the rewards of the model in a folder, whatever kind of model it is.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no model in it.
+        ValueError: the model can't be read, or reads no texts, or there is no such device.
+    """
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device {device}: this machine has none ({str(error).splitlines()[0][:80]})"
+        ) from None
+    model = RewardModel.from_pretrained(folder, torch.device(device))
+    score_texts(model, [])  # raises for a model of token ids
+
+    def scorer(texts: Sequence[tuple[str, str]]) -> np.ndarray:
+        scores = score_texts(model, [join_prompt(*text) for text in texts])
+        return np.array([score.reward for score in scores], dtype=np.float64)
+
+    return scorer

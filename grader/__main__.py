@@ -18,6 +18,7 @@ from .grading import grade_class, grade_files, write_missing_feedback
 from .project import ProjectError, chosen_project
 from .sandbox import SandboxError
 from .settings import Settings
+from .submitted import printable
 from .verdict import Verdict
 from .verify_grading import UNSAFE
 
@@ -101,7 +102,7 @@ def _paragraph(verdict: Verdict) -> str:
     lines += [f"  {line}" for check in verdict.checks for line in check.message.splitlines()]
     if verdict.manual_max:
         lines.append(f"  to be graded by hand: {verdict.manual_max:g} points")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> None:
@@ -109,13 +110,17 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> None:
     for done, (student, verdict, fresh) in enumerate(
         grade_class(arguments.course, arguments.lesson, settings), 1
     ):
+        student = printable(student)
         verdicts[student] = verdict
-        print(f"[{done}] {student}: {verdict.headline}{'' if fresh else ' (unchanged)'}", flush=True)
+        said = f"{verdict.headline}{'' if fresh else ' (unchanged)'}"
+        print(f"[{done}] {student}: {printable(said)}", flush=True)
     print(f"\n{grade_table(verdicts)}\n", flush=True)
-    for done, student in enumerate(
+    for done, (student, problem) in enumerate(
         write_missing_feedback(arguments.course, arguments.lesson, settings.workers), 1
     ):
-        print(f"feedback [{done}] {student}", flush=True)
+        print(
+            f"feedback [{done}] {student}{f' could not be written: {problem}' if problem else ''}", flush=True
+        )
     print(f"gradebook   {arguments.course / 'gradebook.db'}")
     print(f"autograded  {arguments.course / 'autograded'}")
     print(f"feedback    {arguments.course / 'feedback'}")
@@ -139,7 +144,7 @@ def grade_table(verdicts: dict[str, Verdict]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
     table.insert(1, "-" * max(map(len, table)))
-    return "\n".join(table + ([""] + refused if refused else []))
+    return "\n".join(map(printable, table + ([""] + refused if refused else [])))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +25,10 @@ from .intake_file import Refused
 from .project import course_project
 from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
 from .settings import Settings
+from .submitted import content_digest, submission_problem, submitted_file, time_problem
 from .verdict import Verdict
 from .verify import Worker
+from .verify_faults import cut
 from .verify_grading import Outcome
 
 Graded = tuple[Submission | None, Outcome]
@@ -69,9 +71,14 @@ def grade_file(file: Path, expected: str | None) -> Graded:
         expected: the lesson it was handed in for; None takes the one it fits best.
     """
     try:
+        problem = submission_problem(file) if expected else None
+        if problem:
+            raise Refused(problem)
         submission = take_in(file, _lessons, expected)
     except Refused as refusal:
         return None, Outcome(Verdict(file=str(file), lesson=expected, problem=str(refusal)))
+    late = time_problem(file.parent) if expected else None
+    submission.notes += [late] if late else []
     try:
         outcome = _worker.grade(submission)
     except WorkerLost:
@@ -122,8 +129,12 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
     to_do = {}
     for folder in folders:
         student = folder.parent.name
-        file = _submitted_file(folder, lesson)
-        key = _key(file, common)
+        file = submitted_file(folder, lesson)
+        try:
+            key = _key(file, common)
+        except OSError as error:
+            yield student, _failed(file, lesson, error), True
+            continue
         known = _read_record(_record(course, lesson, student), key)
         if known and (course / "autograded" / student / lesson).is_dir() == (known.status == "graded"):
             yield student, known, False
@@ -137,17 +148,30 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
             }
             for future in as_completed(futures):
                 student = futures[future]
-                submission, outcome = future.result()
-                if submission is None:
-                    forget(course, student, lesson)
-                else:
-                    gradebook.write(student, submission, outcome)
-                _write_record(_record(course, lesson, student), to_do[student][1], outcome.verdict)
-                yield student, outcome.verdict, True
+                file, key = to_do[student]
+                try:
+                    submission, outcome = future.result()
+                    if submission is None:
+                        forget(course, student, lesson)
+                    else:
+                        gradebook.write(student, submission, outcome)
+                    verdict = outcome.verdict
+                    _write_record(_record(course, lesson, student), key, verdict)
+                except (BrokenExecutor, SandboxError):
+                    raise
+                except Exception as error:  # whatever one folder holds, the class goes on
+                    verdict = _failed(file, lesson, error)
+                yield student, verdict, True
 
 
-def write_missing_feedback(course: Path, lesson: str, workers: int = 1) -> Iterator[str]:
-    """Write feedback that is missing or older than its autograded notebook. Yields each student when done."""
+def _failed(file: Path, lesson: str, error: Exception) -> Verdict:
+    """No grade, because this grader failed. It is not recorded, so the next run tries again."""
+    problem = f"The grader failed on this submission ({type(error).__name__}: {cut(ascii(error))}). Look at its folder."
+    return Verdict(file=str(file), lesson=lesson, problem=problem)
+
+
+def write_missing_feedback(course: Path, lesson: str, workers: int = 1) -> Iterator[tuple[str, str | None]]:
+    """Write feedback that is missing or older than its autograded notebook. Yields (student, what failed or None)."""
     late = [
         folder.parent.name
         for folder in sorted((course / "autograded").glob(f"*/{lesson}"))
@@ -158,21 +182,16 @@ def write_missing_feedback(course: Path, lesson: str, workers: int = 1) -> Itera
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent) as executor:
         futures = {executor.submit(write_feedback, course, student, lesson): student for student in late}
         for future in as_completed(futures):
-            future.result()
-            yield futures[future]
+            error = future.exception()
+            if isinstance(error, BrokenExecutor):
+                raise error
+            yield futures[future], None if error is None else cut(f"{type(error).__name__}: {error}")
 
 
 def _feedback_is_late(course: Path, student: str, lesson: str) -> bool:
     autograded = course / "autograded" / student / lesson / f"{lesson}.ipynb"
     page = course / "feedback" / student / lesson / f"{lesson}.html"
     return autograded.exists() and (not page.exists() or page.stat().st_mtime < autograded.stat().st_mtime)
-
-
-def _submitted_file(folder: Path, lesson: str) -> Path:
-    """The notebook in a submission's folder: the one with the lesson's name, else the newest."""
-    named = folder / f"{lesson}.ipynb"
-    others = sorted(folder.glob("*.ipynb"), key=lambda path: (path.stat().st_mtime, path.name))
-    return named if named.exists() or not others else others[-1]
 
 
 def course_seed(course: Path) -> str:
@@ -201,8 +220,7 @@ def _common_key(pristine: Path, settings: Settings) -> bytes:
 
 def _key(file: Path, common: bytes) -> str:
     """Changes whenever the grade could."""
-    content = file.read_bytes() if file.is_file() else b""
-    return hashlib.sha256(common + hashlib.sha256(content).digest()).hexdigest()
+    return hashlib.sha256(common + content_digest(file)).hexdigest()
 
 
 def _record(course: Path, lesson: str, student: str) -> Path:

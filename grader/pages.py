@@ -5,6 +5,7 @@ theirs (see nbgrader_config), and cleans what Markdown gave with bleach. What it
 """
 
 import re
+from urllib.parse import unquote
 
 import bleach
 from bleach.css_sanitizer import CSSSanitizer
@@ -23,6 +24,7 @@ PROTOCOLS = ("http", "https", "mailto", "data")
 PICTURE = re.compile(rf"data:({'|'.join(sorted(set(PICTURE_TYPES.values())))});base64,[A-Za-z0-9+/=\s]*")
 COLOURED = re.compile(r"highlight|anchor-link|language-[\w-]{1,20}|[a-z]{1,2}[0-9]?")
 """Classes of coloured code and headings. Others could dress words up as one of Formgrader's buttons."""
+ATTACHED = re.compile(r"(\bsrc\s*=\s*[\"']?)(attachment:[^\"'\s>]+)", re.IGNORECASE)
 STYLES = CSSSanitizer(allowed_css_properties=["text-align", "width", "height", "color", "background-color"])
 PLAIN = ("title", "alt", "width", "height", "align", "colspan", "rowspan", "start", "open", "style")
 
@@ -50,9 +52,28 @@ def clean(page: str) -> str:
     return bleach.clean(page, tags=TAGS, attributes=_is_allowed, protocols=PROTOCOLS, css_sanitizer=STYLES)
 
 
+class Renderer(IPythonRenderer):
+    """nbconvert's own, which ends the page at a picture that is missing, or whose name has a blank in it."""
+
+    def _embed_image_or_attachment(self, src: str) -> str:
+        name = src.removeprefix("attachment:")
+        bundle = self.attachments.get(name) or self.attachments.get(unquote(name)) if name != src else None
+        kind = next((kind for kind in bundle or {} if kind in PICTURE_TYPES.values()), None)
+        return f"data:{kind};base64,{bundle[kind]}" if kind else src
+
+    def inline_html(self, html: str) -> str:
+        return super().inline_html(self._with_pictures(html))
+
+    def block_html(self, html: str) -> str:
+        return super().block_html(self._with_pictures(html))
+
+    def _with_pictures(self, html: str) -> str:
+        return ATTACHED.sub(lambda found: found[1] + self._embed_image_or_attachment(found[2]), html)
+
+
 @pass_context
 def markdown(context: Context, source: str) -> str:
     """Markdown with formulas to clean HTML, with the pictures pasted into the cell. A filter for nbconvert's templates."""
     pasted = context.get("cell", {}).get("attachments", {})
-    renderer = IPythonRenderer(escape=False, attachments=pasted, embed_images=False)
+    renderer = Renderer(escape=False, attachments=pasted, embed_images=False)
     return clean(MarkdownWithMath(renderer=renderer).render(source))

@@ -95,7 +95,10 @@ def test_nothing_that_a_student_wrote_runs_on_a_page(source):
 
 
 def test_the_words_formulas_tables_and_pasted_pictures_stay():
-    source = "# T\n\n$a < b$ & **bold** `x < 1`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n![p](attachment:p.png)\n\n$$x_1 \\& y_2$$"
+    source = (
+        "# T\n\n$a < b$ & **bold** `x < 1`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n![p](attachment:p.png)\n\n"
+    )
+    source += "$$x_1 \\& y_2$$"
     page = rendered(source, attachments={"p.png": {"image/png": base64.b64encode(DOT).decode()}})
     for part in (
         "<h1",

@@ -58,11 +58,7 @@ def configure(c: Config, timeout: float = 60, device: str = "cpu", unsafe: bool 
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
     c.Verify.timeout, c.Verify.device, c.Verify.unsafe = timeout, device, unsafe
-    # zip_collect, on what Canvas (ada_123_456_01_lesson.ipynb) and Moodle (Ada_123_assignsubmission_file/01_lesson.ipynb)
-    # hand out. It matches whole paths.
+    # zip_collect, on what Canvas, Moodle, Blackboard, Brightspace and ILIAS hand out: see lms_names.
     c.ZipCollectApp.extractor_plugin = "grader.collect.SafeExtractor"
-    c.FileNameCollectorPlugin.named_regexp = (
-        r".*/(?P<student_id>[^/_]+)_(?:LATE_)?(?:[^/]*/)?"
-        r"[^/]*?(?P<file_id>[0-9]{2}_[a-z_]*[a-z])[^/]*\.ipynb$"
-    )
+    c.ZipCollectApp.collector_plugin = "grader.collect.Collector"
     return c

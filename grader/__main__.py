@@ -1,9 +1,11 @@
 """Grade submissions from the command line.
 
     python -m grader verify FILE.ipynb ... [--json]    grade files; no course is needed, nothing is kept
+    python -m grader collect COURSE_DIR LESSON [ZIP]   take submissions out of an LMS's download
     python -m grader run COURSE_DIR LESSON             grade a class into an nbgrader course
+    python -m grader export COURSE_DIR LESSON --for canvas|moodle|csv   write grades for an LMS
 
-Exit code 0 whatever the marks; 1 when the grader itself failed; 2 for wrong arguments.
+Exit code 0 whatever the marks; 1 when the grader itself failed, or marks were not exported; 2 for wrong arguments.
 """
 
 import argparse
@@ -13,8 +15,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from .export_forms import ExportError
 from .gradebook import CourseError
 from .grading import grade_class, grade_files, write_missing_feedback
+from .lms_commands import add_commands
 from .project import ProjectError, chosen_project
 from .sandbox import SandboxError
 from .settings import Settings
@@ -25,19 +29,23 @@ from .verify_grading import UNSAFE
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    try:
+        return arguments.act(arguments)
+    except (CourseError, ExportError, ProjectError, SandboxError) as error:
+        print(f"grader: {printable(str(error))}", file=sys.stderr)
+        return 1
+
+
+def _grade(arguments: argparse.Namespace) -> int:
     settings = Settings(
         arguments.seed, arguments.device, arguments.timeout, arguments.workers, arguments.unsafe
     )
     if settings.unsafe:
         print(f"grader: {UNSAFE}", file=sys.stderr)
-    try:
-        if arguments.command == "verify":
-            _verify(arguments, settings)
-        else:
-            _run(arguments, settings)
-    except (CourseError, ProjectError, SandboxError) as error:
-        print(f"grader: {error}", file=sys.stderr)
-        return 1
+    if arguments.command == "verify":
+        _verify(arguments, settings)
+    else:
+        _run(arguments, settings)
     return 0
 
 
@@ -77,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
             help="submissions graded at the same time; default: one for each core (%(default)s)",
         )
         command.add_argument("--unsafe", action="store_true", help="grade without a sandbox")
+        command.set_defaults(act=_grade)
+    add_commands(commands)
     return parser
 
 

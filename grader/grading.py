@@ -18,11 +18,12 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from .build import make_course, released_notebook
+from .build import make_course
 from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
 from .intake import Submission, take_in
 from .intake_file import Refused
 from .project import course_project
+from .records import read_record, record_of, sources_digest, write_record
 from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
 from .settings import Settings
 from .submitted import content_digest, submission_problem, submitted_file, time_problem
@@ -125,30 +126,32 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
         raise CourseError(f"no submissions: expected {course}/submitted/<student>/{lesson}/{lesson}.ipynb")
     settings = replace(settings, seed=settings.seed or course_seed(course), project=course_project(course))
     settings.project.checks(lesson)  # said once, before any submission is graded
-    common = _common_key(released_notebook(course, lesson), settings)
+    sources = sources_digest(course, lesson, settings.project)
+    told = json.dumps([settings.seed, settings.device, settings.timeout, settings.unsafe])
     to_do = {}
     for folder in folders:
         student = folder.parent.name
         file = submitted_file(folder, lesson)
         try:
-            key = _key(file, common)
+            content = content_digest(file)
         except OSError as error:
             yield student, _failed(file, lesson, error), True
             continue
-        known = _read_record(_record(course, lesson, student), key)
+        key = hashlib.sha256(told.encode() + sources + content).hexdigest()
+        known = read_record(record_of(course, lesson, student), key)
         if known and (course / "autograded" / student / lesson).is_dir() == (known.status == "graded"):
             yield student, known, False
         else:
-            to_do[student] = (file, key)
+            to_do[student] = (file, key, content)
     if to_do:
         require_sandbox(settings)
         with make_executor(settings, lessons) as executor, CourseGradebook(course, lesson) as gradebook:
             futures: dict[Future, str] = {
-                executor.submit(grade_file, file, lesson): student for student, (file, _) in to_do.items()
+                executor.submit(grade_file, file, lesson): student for student, (file, *_) in to_do.items()
             }
             for future in as_completed(futures):
                 student = futures[future]
-                file, key = to_do[student]
+                file, key, content = to_do[student]
                 try:
                     submission, outcome = future.result()
                     if submission is None:
@@ -156,7 +159,7 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
                     else:
                         gradebook.write(student, submission, outcome)
                     verdict = outcome.verdict
-                    _write_record(_record(course, lesson, student), key, verdict)
+                    write_record(record_of(course, lesson, student), key, verdict, content, sources)
                 except (BrokenExecutor, SandboxError):
                     raise
                 except Exception as error:  # whatever one folder holds, the class goes on
@@ -203,40 +206,3 @@ def course_seed(course: Path) -> str:
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(16))
     return path.read_text().strip()
-
-
-def _common_key(pristine: Path, settings: Settings) -> bytes:
-    """A digest of all that the grades of a class have in common: lesson, checks, packages, grader, settings."""
-    told = [settings.seed, settings.device, settings.timeout, settings.unsafe]
-    digest = hashlib.sha256(json.dumps(told).encode())
-    folders = (*settings.project.packages().values(), Path(__file__).parent)
-    files = (
-        path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"
-    )
-    for path in (pristine, *sorted(files)):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.digest()
-
-
-def _key(file: Path, common: bytes) -> str:
-    """Changes whenever the grade could."""
-    return hashlib.sha256(common + content_digest(file)).hexdigest()
-
-
-def _record(course: Path, lesson: str, student: str) -> Path:
-    return course / STATE / "verdicts" / lesson / f"{student}.json"
-
-
-def _read_record(record: Path, key: str) -> Verdict | None:
-    if not record.exists():
-        return None
-    saved = json.loads(record.read_text(encoding="utf-8"))
-    return Verdict.from_json(saved["verdict"]) if saved["key"] == key else None
-
-
-def _write_record(record: Path, key: str, verdict: Verdict) -> None:
-    """Written whole or not at all, so that a run killed here finds either the old state or the new one."""
-    record.parent.mkdir(parents=True, exist_ok=True)
-    draft = record.with_suffix(".draft")
-    draft.write_text(json.dumps({"key": key, "verdict": verdict.to_json()}), encoding="utf-8")
-    os.replace(draft, record)

@@ -35,7 +35,8 @@ BLACKBOARD = re.compile(
     r"(?P<prefix>[^/]*?_(?P<key>[^/_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5}))(?:_(?P<file>[^/]+)|(?P<receipt>\.txt))"
 )
 BRIGHTSPACE = re.compile(
-    r"(?P<prefix>(?P<key>\d+)-\d+ - (?P<name>[^/]+?) - (?P<when>[A-Z][a-z]{2,8} \d{1,2}, \d{4} \d{3,4} [AP]M))(?:/| - )(?P<file>.+)"
+    r"(?P<prefix>(?P<key>\d+)-\d+ - (?P<name>[^/]+?) - "
+    r"(?P<when>[A-Z][a-z]{2,8} \d{1,2}, \d{4} \d{3,4} [AP]M))(?:/| - )(?P<file>.+)"
 )
 ILIAS = re.compile(r"(?P<prefix>(?P<name>[^/_]+_[^/_]+)_(?P<login>[^/]+)_(?P<key>\d+))/(?P<file>.+)")
 LATE_IN_ILIAS = re.compile(r"(?:Late Submission|Verspätete Abgabe|Verspaetete Abgabe)\s*-\s*", re.IGNORECASE)
@@ -45,7 +46,7 @@ LATE_IN_ILIAS = re.compile(r"(?:Late Submission|Verspätete Abgabe|Verspaetete A
 class Origin:
     """Whose file an entry is.
 
-    Fields: `lms`; `student`, the id that the student gets here; `key`, the number or login that the LMS knows them by; `name`
+    Fields: `lms`; `student`, the id that the student gets here; `key`, by which the LMS knows them; `name`
     as it is written there; `file`, its own name; `late`, where the LMS says so; `when` it came, in the LMS's local time;
     `order`, which grows with every later upload; `prefix`, what the LMS looks for when files come back.
     """
@@ -91,7 +92,8 @@ def _canvas(path: str) -> Origin | None:
     name = found.groupdict().get("name") or ""
     student = safe_id(f"{name}_{found['key']}" if name else found["key"])
     return Origin(
-        "Canvas", student, found["key"], name, found["file"], found["prefix"], bool(found["late"]), order=int(found["file_key"])
+        "Canvas", student, found["key"], name, found["file"], found["prefix"], bool(found["late"]),
+        order=int(found["file_key"]),
     )  # fmt: skip
 
 

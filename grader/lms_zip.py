@@ -26,7 +26,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in a zip file. Fields: `path`, put right; `problem`, why it can't be taken, or None; `read`, gives its bytes."""
+    """A file in a zip file. Fields: `path`; `problem`, why it can't be taken, or None; `read`, gives its bytes."""
 
     path: str
     problem: str | None

@@ -59,7 +59,7 @@ def why(rows, file):
         ("Participant_7_assignsubmission_file_/a.ipynb", "Moodle", "Participant_7", False, "a.ipynb"),
         ("Lesson 1_jdoe_attempt_2026-03-01-23-59-59_a.ipynb", "Blackboard", "jdoe", False, "a.ipynb"),
         ("Lesson 1_jdoe_attempt_2026-03-01-23-59-59.txt", "Blackboard", "jdoe", False, "receipt.txt"),
-        ("13394-80551 - Jane Doe - Mar 29, 2018 1205 PM - my - a.ipynb", "Brightspace", "Jane Doe_13394", False, "my - a.ipynb"),
+        ("13394-80551 - Jane Doe - Mar 9, 2018 105 PM - b - a.ipynb", "Brightspace", "Jane Doe_13394", False, "b - a.ipynb"),
         ("13394-80551 - Jane Doe - Mar 29, 2018 905 AM/a.ipynb", "Brightspace", "Jane Doe_13394", False, "a.ipynb"),
         ("Abgaben/Doe_Jane_jdoe_1234/a.ipynb", "ILIAS", "jdoe_1234", False, "a.ipynb"),
         ("Doe_Jane_j.doe_1234/Late Submission - a.ipynb", "ILIAS", "j.doe_1234", True, "a.ipynb"),

@@ -35,9 +35,9 @@ def write_table(marks: list[Mark], output: Path) -> None:
     """A plain table: student, score, max_score, auto, manual, late_penalty, remarks."""
     header = ("student", "score", "max_score", "auto", "manual", "late_penalty", "remarks")
     rows = [
-        (m.student, _number(m.score), _number(m.max_score), _number(m.auto), _number(m.manual), _number(m.penalty), "; ".join(m.problems))
+        (m.student, *map(_number, (m.score, m.max_score, m.auto, m.manual, m.penalty)), "; ".join(m.problems))
         for m in marks
-    ]  # fmt: skip
+    ]
     write_csv(output, header, rows)
 
 

@@ -10,7 +10,12 @@ FORMULA = tuple("=+-@\t\r")
 
 def inert(value: object) -> object:
     """A cell that no spreadsheet runs. Numbers stay numbers."""
-    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA) and not _is_number(value):
+    if (
+        isinstance(value, str)
+        and value.lstrip(" ").startswith(FORMULA)
+        and value != "-"
+        and not _is_number(value)
+    ):
         return f"'{value}"
     return value
 

@@ -31,7 +31,7 @@ CANVAS = """\ufeffStudent,ID,SIS User ID,SIS Login ID,Section,Essay (70),Reward 
 "Late, Comer",14,s4,late,B,1,,53
 "Student, Test",99,,x,A,,,0
 """
-MOODLE = """\ufeffIdentifier,"Full name","Email address",Status,Grade,"Maximum grade","Last modified (grade)","Feedback comments"
+MOODLE = """\ufeffIdentifier,"Full name","Email address",Status,Grade,"Maximum grade","Last modified (grade)",Feedback
 "Participant 11","=Jane Doe",a@x,Submitted,,16.00,-,
 "Participant 12","Jane Doe",b@x,Submitted,,16.00,-,
 "Participant 13",Anna,c@x,Submitted,,16.00,-,

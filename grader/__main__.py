@@ -1,9 +1,11 @@
 """Grade submissions from the command line.
 
     python -m grader verify FILE.ipynb ... [--json]    grade files; no course is needed, nothing is kept
+    python -m grader collect COURSE_DIR LESSON [ZIP]   take submissions out of an LMS's download
     python -m grader run COURSE_DIR LESSON             grade a class into an nbgrader course
+    python -m grader export COURSE_DIR LESSON --for canvas|moodle|csv   write grades for an LMS
 
-Exit code 0 whatever the marks; 1 when the grader itself failed; 2 for wrong arguments.
+Exit code 0 whatever the marks; 1 when the grader itself failed, or marks were not exported; 2 for wrong arguments.
 """
 
 import argparse
@@ -13,30 +15,37 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from .export_forms import ExportError
 from .gradebook import CourseError
 from .grading import grade_class, grade_files, write_missing_feedback
+from .lms_commands import add_commands
 from .project import ProjectError, chosen_project
 from .sandbox import SandboxError
 from .settings import Settings
+from .submitted import printable
 from .verdict import Verdict
 from .verify_grading import UNSAFE
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    try:
+        return arguments.act(arguments)
+    except (CourseError, ExportError, ProjectError, SandboxError) as error:
+        print(f"grader: {printable(str(error))}", file=sys.stderr)
+        return 1
+
+
+def _grade(arguments: argparse.Namespace) -> int:
     settings = Settings(
         arguments.seed, arguments.device, arguments.timeout, arguments.workers, arguments.unsafe
     )
     if settings.unsafe:
         print(f"grader: {UNSAFE}", file=sys.stderr)
-    try:
-        if arguments.command == "verify":
-            _verify(arguments, settings)
-        else:
-            _run(arguments, settings)
-    except (CourseError, ProjectError, SandboxError) as error:
-        print(f"grader: {error}", file=sys.stderr)
-        return 1
+    if arguments.command == "verify":
+        _verify(arguments, settings)
+    else:
+        _run(arguments, settings)
     return 0
 
 
@@ -76,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
             help="submissions graded at the same time; default: one for each core (%(default)s)",
         )
         command.add_argument("--unsafe", action="store_true", help="grade without a sandbox")
+        command.set_defaults(act=_grade)
+    add_commands(commands)
     return parser
 
 
@@ -101,7 +112,7 @@ def _paragraph(verdict: Verdict) -> str:
     lines += [f"  {line}" for check in verdict.checks for line in check.message.splitlines()]
     if verdict.manual_max:
         lines.append(f"  to be graded by hand: {verdict.manual_max:g} points")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> None:
@@ -109,13 +120,17 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> None:
     for done, (student, verdict, fresh) in enumerate(
         grade_class(arguments.course, arguments.lesson, settings), 1
     ):
+        student = printable(student)
         verdicts[student] = verdict
-        print(f"[{done}] {student}: {verdict.headline}{'' if fresh else ' (unchanged)'}", flush=True)
+        said = f"{verdict.headline}{'' if fresh else ' (unchanged)'}"
+        print(f"[{done}] {student}: {printable(said)}", flush=True)
     print(f"\n{grade_table(verdicts)}\n", flush=True)
-    for done, student in enumerate(
+    for done, (student, problem) in enumerate(
         write_missing_feedback(arguments.course, arguments.lesson, settings.workers), 1
     ):
-        print(f"feedback [{done}] {student}", flush=True)
+        print(
+            f"feedback [{done}] {student}{f' could not be written: {problem}' if problem else ''}", flush=True
+        )
     print(f"gradebook   {arguments.course / 'gradebook.db'}")
     print(f"autograded  {arguments.course / 'autograded'}")
     print(f"feedback    {arguments.course / 'feedback'}")
@@ -139,7 +154,7 @@ def grade_table(verdicts: dict[str, Verdict]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
     table.insert(1, "-" * max(map(len, table)))
-    return "\n".join(table + ([""] + refused if refused else []))
+    return "\n".join(map(printable, table + ([""] + refused if refused else [])))
 
 
 if __name__ == "__main__":

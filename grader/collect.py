@@ -1,69 +1,128 @@
-"""Take submissions out of the zip files that an LMS hands out, for `nbgrader zip_collect`."""
+"""Take submissions out of the zip files that an LMS hands out, into submitted/.
 
-import os
-import zipfile
-from pathlib import Path, PurePosixPath
+    python -m grader collect COURSE_DIR LESSON [FILE.zip ...]
 
-from nbgrader.plugins import ExtractorPlugin
+and the same for `nbgrader zip_collect`, of which these are the plugins. Only notebooks and pictures are taken. What each
+student handed in, and what was not taken and why, is printed and kept as a table, .reward-lab/collected/<lesson>.csv.
+"""
 
-from .intake_file import MAX_BYTES
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
 
-MAX_FILES = 10_000
-"""Notebooks taken out of one zip file."""
+from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
+
+from .cells import is_answer
+from .gradebook import pristine_lessons
+from .lms_collect import Candidate, Collection, Row
+from .lms_csv import write_csv
+from .project import STATE
+from .submitted import PICTURE_TYPES, printable
+
+COLUMNS = ("student", "name", "lms", "file", "taken", "why")
+
+
+def collect(course: Path, lesson: str, downloads: Iterable[Path]) -> list[Row]:
+    """Put each student's notebook and pictures into submitted/<student>/<lesson>/. Returns a row for each file found.
+
+    Raises:
+        CourseError: there is no such course.
+    """
+    with tempfile.TemporaryDirectory(prefix="reward-lab-") as scratch:
+        collection = read_downloads(course, lesson, downloads, Path(scratch))
+        for student in collection.chosen:
+            write_submission(collection, student, course / "submitted" / student / lesson)
+    keep_table(course, lesson, collection)
+    return collection.rows
+
+
+def read_downloads(course: Path, lesson: str, downloads: Iterable[Path], scratch: Path) -> Collection:
+    """What the downloaded files hold: zip files, single files, and folders of them."""
+    pristine = pristine_lessons(course).get(lesson)
+    answers = [cell.id for cell in pristine.cells if is_answer(cell)] if pristine else []
+    collection = Collection(lesson, answers, scratch)
+    for download in downloads:
+        files = sorted(download.rglob("*")) if download.is_dir() else [download]
+        for file in files:
+            if file.is_file() and not file.is_symlink():
+                name = file.relative_to(download).as_posix() if download.is_dir() else file.name
+                collection.add(file, name)
+    collection.choose()
+    return collection
+
+
+def write_submission(collection: Collection, student: str, folder: Path) -> None:
+    """Write what was chosen of one student into a folder."""
+    chosen = collection.chosen[student]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, candidate in {f"{collection.lesson}.ipynb": chosen.notebook, **chosen.pictures}.items():
+        (folder / name).write_bytes(candidate.place.read_bytes())
+    when = chosen.notebook.origin.when
+    if when:
+        # The LMS writes its own local time; no form says which zone. It is taken for this machine's.
+        (folder / "timestamp.txt").write_text(when.astimezone().isoformat() + "\n", encoding="utf-8")
+
+
+def keep_table(course: Path, lesson: str, collection: Collection) -> None:
+    """Keep who was collected, for people (.csv) and for the way back to the LMS (.json)."""
+    folder = course / STATE / "collected"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        (row.student, row.name, row.lms, row.file, "yes" if row.taken else "no", row.why)
+        for row in collection.rows
+    ]
+    write_csv(folder / f"{lesson}.csv", COLUMNS, rows)
+    known = {**origins(course, lesson), **{s: _told(c.notebook) for s, c in collection.chosen.items()}}
+    (folder / f"{lesson}.json").write_text(
+        json.dumps(known, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def _told(candidate: Candidate) -> dict[str, str]:
+    of = candidate.origin
+    return {"lms": of.lms, "key": of.key, "name": of.name, "prefix": of.prefix}
+
+
+def origins(course: Path, lesson: str) -> dict[str, dict[str, str]]:
+    """Student -> where the submission came from (`lms`, `key`, `name`, `prefix`), of all that were collected so far."""
+    file = course / STATE / "collected" / f"{lesson}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def table(rows: list[Row]) -> str:
+    """Rows as text: first who was taken, then what was not, with the reason."""
+    lines = [f"{sum(row.taken for row in rows)} files taken, {sum(not row.taken for row in rows)} not"]
+    for row in sorted(rows, key=lambda row: (not row.taken, row.student, row.file)):
+        who = row.student or "(nobody)"
+        lines.append(
+            f"{'taken    ' if row.taken else 'NOT TAKEN'}  {who}: {row.file}{f' ({row.why})' if row.why else ''}"
+        )
+    return "\n".join(map(printable, lines))
 
 
 class SafeExtractor(ExtractorPlugin):
-    """Takes notebooks out of zip files, and nothing else.
-
-    nbgrader's own extractor unpacks whatever a zip holds. This one writes regular files that end in .ipynb, up to the size
-    that intake accepts, inside the folder they belong in. A name with `..`, a link, or ten gigabytes of zeros is left in
-    the zip, and named in the log. Zip files within zip files are not opened.
-    """
+    """Takes notebooks and pictures out of zip files, and nothing else, into a folder for each student."""
 
     def extract(self, archive_path: str, extracted_path: str) -> None:
-        """Extract every zip file below archive_path to a folder of its own in extracted_path; copy loose notebooks."""
-        for path in sorted(Path(archive_path).rglob("*")):
-            target = Path(extracted_path) / path.relative_to(archive_path)
-            if path.is_symlink() or not path.is_file():
-                continue
-            if path.suffix == ".zip":
-                self._extract_one(path, target.with_suffix(""))
-            elif path.suffix == ".ipynb" and path.stat().st_size <= MAX_BYTES:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(path.read_bytes())
-            else:
-                self.log.warning("%s is neither a zip file nor a notebook, and was left out", path.name)
-
-    def _extract_one(self, path: Path, folder: Path) -> None:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                for number, entry in enumerate(archive.infolist()):
-                    problem = "too many files" if number >= MAX_FILES else _problem(entry)
-                    if problem:
-                        self.log.warning("%s: %r left out: %s", path.name, entry.filename, problem)
-                    elif not entry.is_dir():
-                        self._write(archive, entry, folder / entry.filename)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-            self.log.warning("%s is no zip file that can be read to its end (%s)", path.name, error)
-
-    def _write(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
-        # The size in a zip's list is what its maker wrote there, so count what really comes.
-        with archive.open(entry) as source:
-            content = source.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            self.log.warning("%s: %r left out: larger than it claims", archive.filename, entry.filename)
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        """Extract every zip file below archive_path; what is left out is named in the log."""
+        course, lesson = Path(self.parent.coursedir.root), self.parent.coursedir.assignment_id
+        with tempfile.TemporaryDirectory(prefix="reward-lab-") as scratch:
+            collection = read_downloads(course, lesson, [Path(archive_path)], Path(scratch))
+            for student in collection.chosen:
+                write_submission(collection, student, Path(extracted_path) / student)
+        keep_table(course, lesson, collection)
+        for line in table(collection.rows).splitlines():
+            (self.log.warning if line.startswith("NOT") else self.log.info)("%s", line)
 
 
-def _problem(entry: zipfile.ZipInfo) -> str | None:
-    """Why an entry of a zip file is not taken, or None."""
-    name = PurePosixPath(entry.filename.replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or os.path.splitdrive(entry.filename)[0]:
-        return "its name leads out of the folder"
-    if (entry.external_attr >> 16) & 0o170000 not in (0, 0o100000, 0o040000):
-        return "it is a link or a device"
-    if not entry.is_dir() and name.suffix != ".ipynb":
-        return "it is no notebook"
-    return f"it has more than {MAX_BYTES >> 20} MB" if entry.file_size > MAX_BYTES else None
+class Collector(FileNameCollectorPlugin):
+    """Tells nbgrader whose file each one is that SafeExtractor wrote."""
+
+    def collect(self, submitted_file: str) -> dict[str, str] | None:
+        file = Path(submitted_file)
+        if file.suffix.lower() not in (".ipynb", *PICTURE_TYPES):
+            return None
+        found = {"student_id": file.parent.name, "file_id": file.name}
+        time = file.parent / "timestamp.txt"
+        return {**found, "timestamp": time.read_text().strip()} if time.exists() else found

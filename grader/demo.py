@@ -53,8 +53,8 @@ def grade_small_class(course: Path) -> None:
         verdicts[student] = verdict
         print(f"   {student} ({CLASS[student].__doc__.splitlines()[0]}) {verdict.headline}", flush=True)
     print(f"\n{grade_table(verdicts)}\n")
-    for student in write_missing_feedback(course, LESSON, workers):
-        print(f"   feedback for {student}", flush=True)
+    for student, problem in write_missing_feedback(course, LESSON, workers):
+        print(f"   feedback for {student}{f': {problem}' if problem else ''}", flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -73,6 +73,7 @@ class CourseGradebook:
         self._write_grades(student, notebook)
 
     def _write_grades(self, student: str, notebook: NotebookNode) -> None:
+        self.gradebook.db.rollback()  # what a student before left half done
         self.gradebook.update_or_create_student(student)
         submitted = self.course / "submitted" / student / self.lesson
         timestamp = self.coursedir.get_existing_timestamp(str(submitted))

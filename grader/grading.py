@@ -12,21 +12,24 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from .build import make_course, released_notebook
+from .build import make_course
 from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
 from .intake import Submission, take_in
 from .intake_file import Refused
 from .project import course_project
+from .records import read_record, record_of, sources_digest, write_record
 from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
 from .settings import Settings
+from .submitted import content_digest, submission_problem, submitted_file, time_problem
 from .verdict import Verdict
 from .verify import Worker
+from .verify_faults import cut
 from .verify_grading import Outcome
 
 Graded = tuple[Submission | None, Outcome]
@@ -69,9 +72,14 @@ def grade_file(file: Path, expected: str | None) -> Graded:
         expected: the lesson it was handed in for; None takes the one it fits best.
     """
     try:
+        problem = submission_problem(file) if expected else None
+        if problem:
+            raise Refused(problem)
         submission = take_in(file, _lessons, expected)
     except Refused as refusal:
         return None, Outcome(Verdict(file=str(file), lesson=expected, problem=str(refusal)))
+    late = time_problem(file.parent) if expected else None
+    submission.notes += [late] if late else []
     try:
         outcome = _worker.grade(submission)
     except WorkerLost:
@@ -118,36 +126,55 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
         raise CourseError(f"no submissions: expected {course}/submitted/<student>/{lesson}/{lesson}.ipynb")
     settings = replace(settings, seed=settings.seed or course_seed(course), project=course_project(course))
     settings.project.checks(lesson)  # said once, before any submission is graded
-    common = _common_key(released_notebook(course, lesson), settings)
+    sources = sources_digest(course, lesson, settings.project)
+    told = json.dumps([settings.seed, settings.device, settings.timeout, settings.unsafe])
     to_do = {}
     for folder in folders:
         student = folder.parent.name
-        file = _submitted_file(folder, lesson)
-        key = _key(file, common)
-        known = _read_record(_record(course, lesson, student), key)
+        file = submitted_file(folder, lesson)
+        try:
+            content = content_digest(file)
+        except OSError as error:
+            yield student, _failed(file, lesson, error), True
+            continue
+        key = hashlib.sha256(told.encode() + sources + content).hexdigest()
+        known = read_record(record_of(course, lesson, student), key)
         if known and (course / "autograded" / student / lesson).is_dir() == (known.status == "graded"):
             yield student, known, False
         else:
-            to_do[student] = (file, key)
+            to_do[student] = (file, key, content)
     if to_do:
         require_sandbox(settings)
         with make_executor(settings, lessons) as executor, CourseGradebook(course, lesson) as gradebook:
             futures: dict[Future, str] = {
-                executor.submit(grade_file, file, lesson): student for student, (file, _) in to_do.items()
+                executor.submit(grade_file, file, lesson): student for student, (file, *_) in to_do.items()
             }
             for future in as_completed(futures):
                 student = futures[future]
-                submission, outcome = future.result()
-                if submission is None:
-                    forget(course, student, lesson)
-                else:
-                    gradebook.write(student, submission, outcome)
-                _write_record(_record(course, lesson, student), to_do[student][1], outcome.verdict)
-                yield student, outcome.verdict, True
+                file, key, content = to_do[student]
+                try:
+                    submission, outcome = future.result()
+                    if submission is None:
+                        forget(course, student, lesson)
+                    else:
+                        gradebook.write(student, submission, outcome)
+                    verdict = outcome.verdict
+                    write_record(record_of(course, lesson, student), key, verdict, content, sources)
+                except (BrokenExecutor, SandboxError):
+                    raise
+                except Exception as error:  # whatever one folder holds, the class goes on
+                    verdict = _failed(file, lesson, error)
+                yield student, verdict, True
 
 
-def write_missing_feedback(course: Path, lesson: str, workers: int = 1) -> Iterator[str]:
-    """Write feedback that is missing or older than its autograded notebook. Yields each student when done."""
+def _failed(file: Path, lesson: str, error: Exception) -> Verdict:
+    """No grade, because this grader failed. It is not recorded, so the next run tries again."""
+    problem = f"The grader failed on this submission ({type(error).__name__}: {cut(ascii(error))}). Look at its folder."
+    return Verdict(file=str(file), lesson=lesson, problem=problem)
+
+
+def write_missing_feedback(course: Path, lesson: str, workers: int = 1) -> Iterator[tuple[str, str | None]]:
+    """Write feedback that is missing or older than its autograded notebook. Yields (student, what failed or None)."""
     late = [
         folder.parent.name
         for folder in sorted((course / "autograded").glob(f"*/{lesson}"))
@@ -158,21 +185,16 @@ def write_missing_feedback(course: Path, lesson: str, workers: int = 1) -> Itera
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent) as executor:
         futures = {executor.submit(write_feedback, course, student, lesson): student for student in late}
         for future in as_completed(futures):
-            future.result()
-            yield futures[future]
+            error = future.exception()
+            if isinstance(error, BrokenExecutor):
+                raise error
+            yield futures[future], None if error is None else cut(f"{type(error).__name__}: {error}")
 
 
 def _feedback_is_late(course: Path, student: str, lesson: str) -> bool:
     autograded = course / "autograded" / student / lesson / f"{lesson}.ipynb"
     page = course / "feedback" / student / lesson / f"{lesson}.html"
     return autograded.exists() and (not page.exists() or page.stat().st_mtime < autograded.stat().st_mtime)
-
-
-def _submitted_file(folder: Path, lesson: str) -> Path:
-    """The notebook in a submission's folder: the one with the lesson's name, else the newest."""
-    named = folder / f"{lesson}.ipynb"
-    others = sorted(folder.glob("*.ipynb"), key=lambda path: (path.stat().st_mtime, path.name))
-    return named if named.exists() or not others else others[-1]
 
 
 def course_seed(course: Path) -> str:
@@ -184,41 +206,3 @@ def course_seed(course: Path) -> str:
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(16))
     return path.read_text().strip()
-
-
-def _common_key(pristine: Path, settings: Settings) -> bytes:
-    """A digest of all that the grades of a class have in common: lesson, checks, packages, grader, settings."""
-    told = [settings.seed, settings.device, settings.timeout, settings.unsafe]
-    digest = hashlib.sha256(json.dumps(told).encode())
-    folders = (*settings.project.packages().values(), Path(__file__).parent)
-    files = (
-        path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"
-    )
-    for path in (pristine, *sorted(files)):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.digest()
-
-
-def _key(file: Path, common: bytes) -> str:
-    """Changes whenever the grade could."""
-    content = file.read_bytes() if file.is_file() else b""
-    return hashlib.sha256(common + hashlib.sha256(content).digest()).hexdigest()
-
-
-def _record(course: Path, lesson: str, student: str) -> Path:
-    return course / STATE / "verdicts" / lesson / f"{student}.json"
-
-
-def _read_record(record: Path, key: str) -> Verdict | None:
-    if not record.exists():
-        return None
-    saved = json.loads(record.read_text(encoding="utf-8"))
-    return Verdict.from_json(saved["verdict"]) if saved["key"] == key else None
-
-
-def _write_record(record: Path, key: str, verdict: Verdict) -> None:
-    """Written whole or not at all, so that a run killed here finds either the old state or the new one."""
-    record.parent.mkdir(parents=True, exist_ok=True)
-    draft = record.with_suffix(".draft")
-    draft.write_text(json.dumps({"key": key, "verdict": verdict.to_json()}), encoding="utf-8")
-    os.replace(draft, record)

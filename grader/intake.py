@@ -17,6 +17,7 @@ from .cells import bound_names, is_answer, is_check
 from .intake_cells import added, filled, is_colabs_link, is_copy_of_stub, is_edited
 from .intake_file import Refused, SubmittedCell, read_file
 from .intake_match import choose_copies, code_again, match
+from .intake_pictures import with_pictures_beside
 
 
 @dataclass
@@ -47,7 +48,7 @@ def take_in(path: Path, lessons: Mapping[str, NotebookNode], expected: str | Non
         Refused: no way to grade it, with the reason.
     """
     file = read_file(path)
-    cells, notes = file.cells, file.notes
+    cells, notes = with_pictures_beside(file.cells, path), file.notes
     fit = {name: _fit(pristine, cells) for name, pristine in lessons.items()}
     lesson = max(fit, key=fit.get)
     if fit[lesson] == 0:

@@ -4,7 +4,10 @@ import os
 import sysconfig
 import warnings
 
+from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
+
+from .submitted import handed_in_at
 
 # nbgrader calls the `alembic` command by name. It stands beside this Python, which is on no PATH unless
 # the virtual environment was activated.
@@ -12,6 +15,9 @@ os.environ["PATH"] = sysconfig.get_path("scripts") + os.pathsep + os.environ.get
 
 # nbgrader's models make SQLAlchemy 2.1 warn at every submission; nothing that a user could act on.
 warnings.filterwarnings("ignore", message="Object of type <Submitted", module="nbgrader")
+
+# nbgrader's own version ends the student, or the whole class, at a timestamp.txt that holds no date.
+CourseDirectory.get_existing_timestamp = lambda self, folder: handed_in_at(folder, self.log)
 
 COURSE_CONFIG = '''"""nbgrader settings of this course. Add your own below."""
 
@@ -36,7 +42,13 @@ def configure(c: Config, timeout: float = 60, device: str = "cpu", unsafe: bool 
     # cells only, where students would have no cell of their own to write in.
     c.ClearMarkScheme.enforce_metadata = False
     c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
+    # Nothing that a student wrote runs in a page of feedback or Formgrader.
+    c.HTMLExporter.filters = {"markdown2html": "grader.pages.markdown"}
+    # Editors' locks are links that lead nowhere, and can't be copied.
+    c.CourseDirectory.ignore = [".*", "*~", "~*", "*.pyc", "__pycache__", "__MACOSX"]
     # By name, so that commands that grade nothing need not import torch.
+    c.Autograde.exporter_class = "grader.preprocessors.SubmissionExporter"
+    c.Autograde.pre_convert_hook = "grader.preprocessors.by_the_lessons_name"
     c.Autograde.sanitize_preprocessors = ["grader.preprocessors.TakeIn"]
     c.Autograde.autograde_preprocessors = [
         "grader.preprocessors.Verify",
@@ -46,11 +58,7 @@ def configure(c: Config, timeout: float = 60, device: str = "cpu", unsafe: bool 
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
     c.Verify.timeout, c.Verify.device, c.Verify.unsafe = timeout, device, unsafe
-    # zip_collect, on what Canvas (ada_123_456_01_lesson.ipynb) and Moodle (Ada_123_assignsubmission_file/01_lesson.ipynb)
-    # hand out. It matches whole paths.
+    # zip_collect, on what Canvas, Moodle, Blackboard, Brightspace and ILIAS hand out: see lms_names.
     c.ZipCollectApp.extractor_plugin = "grader.collect.SafeExtractor"
-    c.FileNameCollectorPlugin.named_regexp = (
-        r".*/(?P<student_id>[^/_]+)_(?:LATE_)?(?:[^/]*/)?"
-        r"[^/]*?(?P<file_id>[0-9]{2}_[a-z_]*[a-z])[^/]*\.ipynb$"
-    )
+    c.ZipCollectApp.collector_plugin = "grader.collect.Collector"
     return c

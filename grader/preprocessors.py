@@ -3,6 +3,8 @@
 import atexit
 from pathlib import Path
 
+import nbformat
+from nbconvert.exporters import NotebookExporter
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
@@ -14,6 +16,7 @@ from .intake import Submission, take_in
 from .intake_file import Refused
 from .project import course_project
 from .settings import Settings
+from .submitted import submission_problem, submitted_file, time_problem
 from .verify import Worker
 
 _workers: dict[Settings, Worker] = {}
@@ -24,6 +27,29 @@ def _course_of(preprocessor: NbGraderPreprocessor) -> Path:
     return Path(converter.coursedir.root)
 
 
+def by_the_lessons_name(assignment: str, notebooks: list[str], **_: object) -> None:
+    """nbgrader's hook before it takes up a submission, whose notebooks may have any names ("Copy of ...").
+
+    It skips names that it doesn't know, so the list is changed in place to the one name that it does.
+    """
+    notebooks[:] = [str(Path(notebooks[0]).parent / f"{assignment}.ipynb")]
+
+
+class SubmissionExporter(NotebookExporter):
+    """Leaves the reading of a submitted file to intake. nbformat ends at a byte order mark, and what students break."""
+
+    def from_filename(
+        self, filename: str, resources: dict | None = None, **kw: object
+    ) -> tuple[str, ResourcesDict]:
+        if not self.parent._sanitizing:
+            return super().from_filename(filename, resources, **kw)
+        file = Path(filename)
+        place = {"name": file.stem, "path": str(file.parent)}
+        return self.from_notebook_node(
+            nbformat.v4.new_notebook(), {**(resources or {}), "metadata": place}, **kw
+        )
+
+
 class TakeIn(NbGraderPreprocessor):
     """Put the submitted answers into the pristine lesson. Takes the place of nbgrader's sanitizing.
 
@@ -32,9 +58,13 @@ class TakeIn(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         lesson = resources["nbgrader"]["assignment"]
-        file = Path(resources["metadata"]["path"]) / f"{resources['metadata']['name']}.ipynb"
+        file = submitted_file(Path(resources["metadata"]["path"]), lesson)
+        problem = submission_problem(file)
+        if problem:
+            raise Refused(problem)
         submission = take_in(file, pristine_lessons(_course_of(self)), lesson)
-        for note in submission.notes:
+        late = time_problem(file.parent)
+        for note in [*submission.notes, *([late] if late else [])]:
             self.log.warning("%s: %s", file, note)
         return submission.notebook, resources
 

@@ -59,11 +59,12 @@ def bubblewrap(device: str, project: Project, files: Mapping[str, int]) -> list[
     arguments += ["--clearenv"]
     for name, value in environment().items():
         arguments += ["--setenv", name, value]
-    return [*arguments, "--setenv", "PYTHONPATH", INSIDE, "--chdir", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/", "--"]
+    arguments += ["--setenv", "PYTHONPATH", INSIDE, "--chdir", "/tmp"]
+    return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
 
 
 def _hidden_folders(project: Project) -> list[Path]:
-    """What lies in a folder that the sandbox shows and must not be seen: the real packages, the grader, the lessons' sources.
+    """What must not be seen of folders that the sandbox shows: the real packages, the grader, the lessons' sources.
 
     A package may be installed among Python's own, and a project's folder may be that of its virtual environment.
     """
@@ -73,7 +74,9 @@ def _hidden_folders(project: Project) -> list[Path]:
     unwanted += [root / name for root in (project.root, ROOT) for name in names]
     found = [path.resolve() for path in unwanted if path.is_dir()]
     inside = [path for path in found if any(path.is_relative_to(folder.resolve()) for folder in shown)]
-    return sorted({path for path in inside if not any(path != other and path.is_relative_to(other) for other in inside)})
+    return sorted(
+        {path for path in inside if not any(path != other and path.is_relative_to(other) for other in inside)}
+    )
 
 
 def _python_folders() -> list[str]:

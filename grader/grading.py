@@ -103,7 +103,9 @@ def grade_files(files: Iterable[Path], settings: Settings) -> Iterator[Verdict]:
         lessons = pristine_lessons(Path(temporary))
     files = list(files)
     # A guess: a worker with the wrong lesson is replaced.
-    first = next((lesson for lesson in lessons if files and lesson in files[0].name), next(iter(lessons), None))
+    first = next(
+        (lesson for lesson in lessons if files and lesson in files[0].name), next(iter(lessons), None)
+    )
     with make_executor(settings, lessons, first) as executor:
         for _, outcome in executor.map(grade_file, files, [None] * len(files)):
             yield outcome.verdict
@@ -141,7 +143,10 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
             to_do[student] = (file, key)
     if to_do:
         require_sandbox(settings)
-        with make_executor(settings, lessons, lesson) as executor, CourseGradebook(course, lesson) as gradebook:
+        with (
+            make_executor(settings, lessons, lesson) as executor,
+            CourseGradebook(course, lesson) as gradebook,
+        ):
             futures: dict[Future, str] = {
                 executor.submit(grade_file, file, lesson): student for student, (file, _) in to_do.items()
             }

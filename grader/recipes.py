@@ -1,4 +1,4 @@
-"""What is left of a lesson's checks in a worker: the recipes of their probes. Cases, right answers and mistakes stay outside.
+"""What is left of a lesson's checks in a worker: the recipes of their probes. Cases and right answers stay outside.
 
 A recipe is registered by a statement at the top of a module that names RECIPES. It is kept, with the definitions and
 imports that it needs, in whatever module of the checks they stand.
@@ -89,4 +89,6 @@ def _bound_by(node: ast.stmt) -> set[str]:
         return {node.name}
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    return {
+        part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    }

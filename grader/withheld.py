@@ -8,10 +8,8 @@ The copy is data: nothing of a real file, compiled or not, is in a worker's sigh
 
 import ast
 import functools
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from reward_lab.checks.exercise import Exercise
 
@@ -59,7 +57,9 @@ def source_of(project: Project, lesson: str, name: str) -> tuple[str, str]:
             nodes = [n for n in _parsed(text).body if isinstance(n, ast.FunctionDef) and n.name == name]
             found += [(module, ast.unparse(_without_types(node))) for node in nodes]
     if len(found) != 1:
-        raise ProjectError(f"{lesson}: {len(found)} functions are called {name}; an exercise can use one only")
+        raise ProjectError(
+            f"{lesson}: {len(found)} functions are called {name}; an exercise can use one only"
+        )
     return found[0]
 
 
@@ -99,7 +99,9 @@ def _stripped(
             copies[path] = data
     missing = sorted(declared - found)
     if missing:
-        raise ProjectError(f"an exercise withholds {missing[0]}, which is no function or class of the packages")
+        raise ProjectError(
+            f"an exercise withholds {missing[0]}, which is no function or class of the packages"
+        )
     texts = only_recipes({module: text for module, (_, text) in checks.items()})
     return copies | {path: texts[module].encode() for module, (path, _) in checks.items()}
 
@@ -138,7 +140,7 @@ def _without(
 
 
 def _definitions(body: list[ast.stmt], outer: str = "") -> Iterator[tuple[ast.stmt, str]]:
-    """Functions and classes at the top, in classes, and in conditions, with their dotted names. In the order of their lines."""
+    """Functions and classes at the top, in classes and in conditions, with their dotted names, line by line."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node, outer + node.name
@@ -162,8 +164,3 @@ def _stand_in(node: ast.stmt) -> str:
 @functools.lru_cache(maxsize=512)
 def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
-
-
-def digest(files: Files) -> str:
-    """What a copy is known by."""
-    return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]

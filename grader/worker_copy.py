@@ -11,8 +11,8 @@ from .withheld import Files, stripped
 
 WORKER_FILES = (
     "__init__.py", "codec.py", "decoder.py", "protocol.py",
-    "worker.py", "worker_cells.py", "worker_limits.py", "worker_given.py", "worker_session.py", "worker_shell.py", "worker_stand_ins.py",
-    "worker_syscalls.py", "worker_usage.py",
+    "worker.py", "worker_cells.py", "worker_given.py", "worker_limits.py", "worker_session.py", "worker_shell.py",
+    "worker_stand_ins.py", "worker_syscalls.py", "worker_usage.py",
 )  # fmt: skip
 """All of the grader that there is inside."""
 

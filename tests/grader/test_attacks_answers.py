@@ -3,6 +3,8 @@
 Cost: about 15 s of CPU for the roads of lesson 1, 6 s for each lesson as a whole; all of it is marked slow.
 """
 
+# ruff: noqa: E501  (submissions are written as students would write them)
+
 import functools
 import json
 
@@ -173,7 +175,9 @@ def places_of(lesson: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("lesson", own_project().lesson_sources())
-def test_in_every_lesson_right_answers_get_full_marks_and_the_packages_own_get_none(lesson, lessons, tmp_path):
+def test_in_every_lesson_right_answers_get_full_marks_and_the_packages_own_get_none(
+    lesson, lessons, tmp_path
+):
     """Without the cells that train, as grading skips them. Two or three submissions of one worker for each lesson."""
     answers, pristine = right_answers(lesson), lessons[lesson]
     own = {name: f"from {place} import {name}" for name, place in places_of(lesson).items()}

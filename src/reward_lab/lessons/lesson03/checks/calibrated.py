@@ -15,9 +15,7 @@ from reward_lab.statistics.calibration import index_of_bin
 calibration = Exercise(
     "calibration",
     first_step="Find the bin of each probability: the whole part of `probabilities * bins`, with 1.0 in the last bin.",
-    withholds=(
-        "reward_lab.statistics.calibration.index_of_bin",
-    ),
+    withholds=("reward_lab.statistics.calibration.index_of_bin",),
 )
 
 KEYS = ("ece", "brier", "curve")

@@ -38,11 +38,17 @@ _worker: Worker | None = None
 _lessons: dict[str, NotebookNode] = {}
 
 
-def make_executor(settings: Settings, lessons: dict[str, NotebookNode]) -> Executor:
-    """Processes that each hold a worker, ready to grade with `grade_file`."""
+def make_executor(settings: Settings, lessons: dict[str, NotebookNode], first: str | None) -> Executor:
+    """Processes that each hold a worker, ready to grade with `grade_file`.
+
+    Args:
+        settings: how to grade.
+        lessons: name -> the lesson as it was handed out.
+        first: the lesson whose submissions are likely to come first, if that is known. It must have checks.
+    """
     # spawn: a fork of this process would inherit its locks and its open gradebook.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(settings.workers, context, _start_worker, (settings, lessons))
+    return ProcessPoolExecutor(settings.workers, context, _start_worker, (settings, lessons, first))
 
 
 def require_sandbox(settings: Settings) -> None:
@@ -52,11 +58,12 @@ def require_sandbox(settings: Settings) -> None:
         raise SandboxError(problem)
 
 
-def _start_worker(settings: Settings, lessons: dict[str, NotebookNode]) -> None:
+def _start_worker(settings: Settings, lessons: dict[str, NotebookNode], first: str | None) -> None:
     global _worker, _lessons
     end_with_parent()
     _worker, _lessons = Worker(settings), lessons
-    _worker.sandbox()  # it starts while this process goes on with its own imports
+    if first:
+        _worker.sandbox(first)  # it starts while this process goes on with its own imports
     import torch
     import torch._dynamo  # noqa: F401  (the first optimizer step would import it, for more than a second)
 
@@ -102,7 +109,12 @@ def grade_files(files: Iterable[Path], settings: Settings) -> Iterator[Verdict]:
     with tempfile.TemporaryDirectory(prefix="reward-lab-") as temporary:
         make_course(Path(temporary), settings.project)
         lessons = pristine_lessons(Path(temporary))
-    with make_executor(settings, lessons) as executor:
+    files = list(files)
+    # A guess: a worker with the wrong lesson is replaced.
+    first = next(
+        (lesson for lesson in lessons if files and lesson in files[0].name), next(iter(lessons), None)
+    )
+    with make_executor(settings, lessons, first) as executor:
         for _, outcome in executor.map(grade_file, files, [None] * len(files)):
             yield outcome.verdict
 
@@ -145,7 +157,10 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
             to_do[student] = (file, key, content)
     if to_do:
         require_sandbox(settings)
-        with make_executor(settings, lessons) as executor, CourseGradebook(course, lesson) as gradebook:
+        with (
+            make_executor(settings, lessons, lesson) as executor,
+            CourseGradebook(course, lesson) as gradebook,
+        ):
             futures: dict[Future, str] = {
                 executor.submit(grade_file, file, lesson): student for student, (file, *_) in to_do.items()
             }

@@ -1,39 +1,31 @@
 """Start a worker in a sandbox, and its sessions. The trusted side.
 
 The sandbox is bubblewrap's: no network; no files but Python, its packages, the system's libraries and
-the packages of the project, all read-only; an environment with nothing of this one in it.
+a copy of the project's packages without the lesson's answers, all read-only; an environment with nothing of
+this one in it.
 """
 
 import contextlib
 import ctypes
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-import matplotlib
-
+from .bubblewrap import bubblewrap, environment, python
 from .codec import ProtocolError
 from .project import Project, own_project
 from .protocol import Channel, TimeLimit, until
+from .worker_copy import as_folder, as_open_files
+from .worker_syscalls import can_filter
 
 START_SECONDS = 600
 ANSWER_SECONDS = 300
 """How long the keeper, which runs no student code, may take for an answer on a machine that is busy."""
-INSIDE = "/lab"
-WORKER_FILES = (
-    "__init__.py", "codec.py", "decoder.py", "protocol.py",
-    "worker.py", "worker_cells.py", "worker_limits.py", "worker_session.py", "worker_shell.py", "worker_stand_ins.py",
-    "worker_usage.py",
-)  # fmt: skip
-"""All of the grader that there is inside."""
 INSTALL = "Install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora)."
 NO_NAMESPACES = (
     "bubblewrap can't make a sandbox here. On Ubuntu 24.04 and later, AppArmor keeps programs from making user "
@@ -60,10 +52,12 @@ class WorkerLost(SandboxError):
 
 def sandbox_problem() -> str | None:
     """Why no sandbox can be made on this machine, or None."""
+    if sys.platform == "linux" and not can_filter():
+        return f"The sandbox filters system calls, and knows those of x86_64 and aarch64 only. {LAST_RESORT}"
     if sys.platform != "linux" or shutil.which("bwrap") is None:
         return f"The sandbox needs bubblewrap, which is not installed. {INSTALL} {LAST_RESORT}"
-    nested = "import ctypes; exit(ctypes.CDLL(None).unshare(0x20020000))"
-    command = [*_bubblewrap("cpu", own_project()), *_python(), "-c", nested]
+    nested = "import ctypes; exit(ctypes.CDLL(None).unshare(0x60020000))"
+    command = [*bubblewrap("cpu", own_project(), {}), *python(), "-c", nested]
     probe = subprocess.run(command, capture_output=True, text=True)
     if probe.returncode == 0:
         return None
@@ -88,29 +82,43 @@ class Sandbox:
     """A worker process that runs sessions, one at a time. It starts in the background.
 
     Args:
+        lesson: whose submissions it runs; the packages' own answers to its exercises are not in it.
         device: `cpu`, or `cuda` to let the GPU's device files in.
         unsafe: no sandbox: a plain subprocess.
         project: whose lessons its submissions answer; None is reward-lab itself.
+
+    Raises:
+        ProjectError: the lesson has no checks, or they withhold something that there is not.
     """
 
-    def __init__(self, device: str = "cpu", unsafe: bool = False, project: Project | None = None):
-        self.device, self.unsafe = device, unsafe
+    def __init__(
+        self, lesson: str, device: str = "cpu", unsafe: bool = False, project: Project | None = None
+    ):
+        self.lesson, self.device, self.unsafe = lesson, device, unsafe
         project = project or own_project()
+        self._folder: tempfile.TemporaryDirectory | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         ours, theirs = socket.socketpair()
-        command = [*_python(), "-m", "grader.worker", str(theirs.fileno()), project.lessons]
+        command = [*python(), "-m", "grader.worker", str(theirs.fileno()), project.lessons]
         if unsafe:
             command.append("--unsafe")
-        self._process = subprocess.Popen(
-            command if unsafe else [*_bubblewrap(device, project), *command],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env=_environment() | project.search_path() if unsafe else None,
-            cwd=tempfile.gettempdir() if unsafe else None,
-        )
-        theirs.close()
+        with contextlib.ExitStack() as started:
+            started.callback(theirs.close)
+            if unsafe:
+                self._folder = as_folder(project, lesson)
+                search = {"PYTHONPATH": self._folder.name}
+            else:
+                files = started.enter_context(as_open_files(project, lesson))
+                command = [*bubblewrap(device, project, files), *command]
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno(), *(() if unsafe else files.values())],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                env=environment() | search if unsafe else None,
+                cwd=tempfile.gettempdir() if unsafe else None,
+            )
         self._control = Channel(ours)
         self._is_ready = False
 
@@ -162,83 +170,11 @@ class Sandbox:
         self._control.close()
         self._process.kill()
         self._process.wait()
+        if self._folder:
+            self._folder.cleanup()
 
     def __enter__(self) -> "Sandbox":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _python() -> list[str]:
-    return [sys.executable, "-s"]
-
-
-def _bubblewrap(device: str, project: Project) -> list[str]:
-    """The command that starts a program in the sandbox."""
-    arguments = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
-    arguments += ["--uid", "1000", "--gid", "1000"]
-    # Mounting a session's own temporary folders takes this one privilege. A session drops it before any student code.
-    arguments += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
-    for folder in ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin"):
-        path = Path(folder)
-        if path.is_symlink():
-            arguments += ["--symlink", os.readlink(path), folder]
-        elif path.exists():
-            arguments += ["--ro-bind", folder, folder]
-    # The last is where malloc learns whether there are huge pages: see _environment.
-    huge_pages = "/sys/kernel/mm/transparent_hugepage"
-    for file in ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives", huge_pages):
-        arguments += ["--ro-bind-try", file, file]
-    # Before Python's folders: a checkout may lie in /tmp.
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/tmp/matplotlib"]
-    for folder in _python_folders():
-        arguments += ["--ro-bind", folder, folder]
-    for file in WORKER_FILES:
-        arguments += ["--ro-bind", str(Path(__file__).parent / file), f"{INSIDE}/grader/{file}"]
-    for name, folder in project.packages().items():
-        arguments += ["--ro-bind", str(folder), f"{INSIDE}/{name}"]
-    for file in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):  # making it takes seconds
-        arguments += ["--ro-bind", str(file), f"/tmp/matplotlib/{file.name}"]
-    if device == "cuda":
-        arguments += ["--ro-bind", "/sys", "/sys"]
-        for path in sorted(Path("/dev").glob("nvidia*")):
-            arguments += ["--dev-bind", str(path), str(path)]
-    arguments += ["--clearenv"]
-    for name, value in _environment().items():
-        arguments += ["--setenv", name, value]
-    return [*arguments, "--setenv", "PYTHONPATH", INSIDE, "--chdir", "/tmp", "--remount-ro", "/", "--"]
-
-
-def _python_folders() -> list[str]:
-    """Where this Python and its packages lie, outside of the system's own folders."""
-    paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, *map(sysconfig.get_path, ("purelib", "platlib"))}
-    found: list[Path] = []
-    for path in sorted(Path(path).resolve() for path in paths):
-        if not any(path.is_relative_to(known) for known in [*found, Path("/usr")]):
-            found.append(path)
-    # A virtual environment may be reached by a path that is no real one; Python looks for pyvenv.cfg there.
-    return list(dict.fromkeys([*map(str, found), sys.prefix]))
-
-
-def _environment() -> dict[str, str]:
-    """All of a worker's environment variables."""
-    values = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": "/tmp",
-        "LANG": "C.UTF-8",
-        "PYTHONHASHSEED": "0",  # sets iterate in the same order in every worker
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # Huge pages: a fork of a process with torch in it, and its end, then take half the time.
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-        "PYTHONMALLOC": "malloc",
-        "MPLBACKEND": "Agg",
-        "MPLCONFIGDIR": "/tmp/matplotlib",
-        "IPYTHONDIR": "/tmp/ipython",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    with contextlib.suppress(KeyError):
-        values["TZ"] = os.environ["TZ"]
-    return values

@@ -28,10 +28,17 @@ class Worker:
         self.settings = settings
         self._sandbox: Sandbox | None = None
 
-    def sandbox(self) -> Sandbox:
-        """The sandbox, started."""
+    def sandbox(self, lesson: str) -> Sandbox:
+        """The sandbox for submissions of a lesson, started. That of another lesson ends: it has that lesson's answers.
+
+        Raises:
+            ProjectError: the lesson has no checks.
+        """
+        if self._sandbox is not None and self._sandbox.lesson != lesson:
+            self.close()
         if self._sandbox is None:
-            self._sandbox = Sandbox(self.settings.device, self.settings.unsafe, self.settings.project)
+            told = self.settings
+            self._sandbox = Sandbox(lesson, told.device, told.unsafe, told.project)
         return self._sandbox
 
     def grade(self, submission: Submission) -> Outcome:
@@ -41,7 +48,7 @@ class Worker:
             SandboxError: no sandbox is to be had.
         """
         try:
-            return Grading(self.sandbox(), submission, self.settings).outcome()
+            return Grading(self.sandbox(submission.lesson), submission, self.settings).outcome()
         except SandboxError:
             self.close()
             raise

@@ -18,12 +18,14 @@ class NoCopy(Exception):
 class Process:
     """What answers a check: a copy of a session, or the session itself.
 
-    Fields: `channel`; `fragile`, whether it is a copy of a process that had threads; `whole`, whether it is the session.
+    Fields: `channel`; `fragile`, whether it is a copy of a process that had threads; `whole`, whether it is the session;
+    `asked`, whether anything was asked of it.
     """
 
     channel: Channel
     fragile: bool = False
     whole: bool = False
+    asked: bool = False
 
 
 class Copies:

@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 from reward_lab.checks.exercise import Exercise, SubjectMaker
 from reward_lab.checks.report import Report
 
-from .cells import defined_names, is_answer
+from .cells import is_answer, is_check
 from .intake import Submission
 from .project import Project
 from .sandbox import Sandbox
@@ -17,8 +17,8 @@ from .settings import Settings
 from .verdict import CheckVerdict, Verdict
 from .verify_faults import cut
 from .verify_sessions import Sessions
-from .verify_shortcuts import calls_the_packages_own
 from .verify_subject import RemoteSubject
+from .withheld import source_of
 
 T = TypeVar("T")
 MAX_MESSAGE = 2000
@@ -50,14 +50,12 @@ class Grading:
 
     def __init__(self, sandbox: Sandbox, submission: Submission, settings: Settings):
         self.submission, self.settings = submission, settings
-        self.sessions = Sessions(sandbox, submission, settings)
+        checks = [cell for cell in submission.notebook.cells if is_check(cell)]
+        self.exercises = {cell.id: exercise_of(cell, submission.lesson, settings.project) for cell in checks}
+        self.sessions = Sessions(sandbox, submission, settings, self._given())
         self.checks = self.sessions.checks
-        self.exercises = {
-            cell.id: exercise_of(cell, submission.lesson, settings.project) for cell in self.checks
-        }
 
     def outcome(self) -> Outcome:
-        shortcuts = {cell.id: note for cell in self.checks if (note := self._shortcut(cell))}
         self.sessions.clock.share(2)  # one half for the cells, one for the checks
         self.sessions.run_all_cells()
         results = self._of_each_check(
@@ -74,11 +72,7 @@ class Grading:
         verdict = Verdict(file="", lesson=self.submission.lesson, status="graded", notes=notes)
         for check in self.checks:
             report, points = reports[check.id], float(check.metadata.nbgrader.points)
-            message, score = str(report), report.score
-            if check.id in shortcuts:
-                score, message = 0.0, f"{shortcuts[check.id]}\n{message}"
-                notes.append(f"`{check.id}`: {shortcuts[check.id]}")
-            verdict.checks.append(CheckVerdict(check.id, score, points, message))
+            verdict.checks.append(CheckVerdict(check.id, report.score, points, str(report)))
         verdict.notes = _first_of(notes)
         verdict.score = sum(check.score for check in verdict.checks)
         verdict.max_score = sum(check.max_score for check in verdict.checks)
@@ -91,15 +85,32 @@ class Grading:
         )
         return Outcome(verdict, reports, self.sessions.faults.errors())
 
+    def _given(self) -> dict[str, list[dict]]:
+        """What the answer to each check may use of the packages, though another exercise asks for it."""
+        project, lesson = self.settings.project, self.submission.lesson
+        given = {}
+        for check, exercise in self.exercises.items():
+            found = [(name, *source_of(project, lesson, name)) for name in exercise.uses]
+            given[check] = [{"module": m, "name": name, "source": source} for name, m, source in found]
+        return given
+
     def _of_each_check(self, ask: Callable[[NotebookNode], T]) -> dict[str, T]:
-        """What `ask` gives for each check, in a session of their own and each within its share of the time."""
+        """What `ask` gives for each check, in a session of their own and each within its share of the time.
+
+        What one answer may use can be another's answer: that one's check is over before.
+        """
         answers = {}
-        for number, check in enumerate(self.checks):
+        for number, check in enumerate(sorted(self.checks, key=lambda cell: self._depth(cell.id))):
             self.sessions.clock.share(len(self.checks) - number)
             answers[check.id] = ask(check)
             self.sessions.leave(check)
         self.sessions.end_session()
         return answers
+
+    def _depth(self, check: str) -> int:
+        """How many exercises stand, one using the next, behind a check's."""
+        uses = self.exercises[check].uses
+        return max((1 + self._depth(f"check_{name}") for name in uses), default=0)
 
     def _subjects(self, check: NotebookNode) -> SubjectMaker:
         """Makes the Subjects of one check, all of them served by the same process."""
@@ -110,17 +121,6 @@ class Grading:
             return self.sessions.ask_about(check, request, earlier)
 
         return lambda seed: RemoteSubject(ask, faults, name, device, seed)
-
-    def _shortcut(self, check: NotebookNode) -> str | None:
-        """Whether the answer calls the package's own version of what it was to write. A nudge, no defence."""
-        name = self.exercises[check.id].name
-        if any(
-            calls_the_packages_own(cell.source, name, self.settings.project.packages())
-            for cell in self.sessions.steps
-            if cell.id == name or name in defined_names(cell.source)
-        ):
-            return f"the answer uses the package's own {name}; write it yourself."
-        return None
 
 
 def _capped(report: Report) -> Report:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nbformat import NotebookNode
 
@@ -29,9 +29,22 @@ class Sessions:
     """Runs the cells of one submission and asks its answers.
 
     Fields: `clock`; `faults`, what failed in the cells; `notes`, what else is to be told.
+
+    Args:
+        sandbox: runs them.
+        submission: whose cells run.
+        settings: how to grade.
+        given: id of a check's cell -> what its answer may use of the packages, each with `module`, `name`, `source`.
     """
 
-    def __init__(self, sandbox: Sandbox, submission: Submission, settings: Settings):
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        submission: Submission,
+        settings: Settings,
+        given: Mapping[str, Sequence[dict]],
+    ):
+        self._given = given
         self.sandbox, self.settings = sandbox, settings
         self.steps = [cell for cell in submission.notebook.cells if _is_step(cell)]
         self.checks = [cell for cell in self.steps if is_check(cell)]
@@ -70,7 +83,7 @@ class Sessions:
         try:
             process = self._process_for(check, anew=not earlier)
             try:
-                return self._asked(process, request)
+                return self._asked(check, process, request)
             except (ProtocolError, TimeLimit) as problem:
                 if not process.fragile or (
                     isinstance(problem, TimeLimit) and not isinstance(problem, Stalled)
@@ -81,8 +94,8 @@ class Sessions:
             self.end_session()
             process = self._process_for(check)
             for each in earlier:
-                self._asked(process, each)
-            return self._asked(process, request)
+                self._asked(check, process, each)
+            return self._asked(check, process, request)
         except (ProtocolError, TimeLimit) as problem:
             reason = self._how_it_ended(problem)
             self.end_session()
@@ -202,7 +215,15 @@ class Sessions:
         if copy:
             self._processes[check.id] = copy
 
-    def _asked(self, process: Process, request: dict) -> object:
+    def _asked(self, check: NotebookNode, process: Process, request: dict) -> object:
+        """The reply to a request. What the answer may use is given to its process before the first one."""
+        if not process.asked:
+            process.asked = True
+            for each in self._given.get(check.id, ()):
+                self._reply_to(process, {"op": "give", **each})
+        return self._reply_to(process, request)
+
+    def _reply_to(self, process: Process, request: dict) -> object:
         self._limit = min(self.settings.answer_timeout, max(self.clock.left, 0.1))
         watch = self.clock.watch(self._limit, process.fragile)
         process.channel.send(request, watch=watch)

@@ -2,9 +2,12 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import resource
 import signal
+import socket
+import struct
 import sys
 
 MAX_TASKS = 128
@@ -15,14 +18,17 @@ MAX_ADDRESSES = 4 * 2**30
 """Bytes of addresses that one process may take on top of those of torch and Python."""
 MAX_FILES = 256 * 2**20
 """Bytes in each temporary folder, and in one file."""
+MAX_INODES = 2**15
+"""Files and folders in each temporary folder: an empty one takes memory too."""
 
-_CLONE_NEWNS, _CLONE_NEWIPC, _CLONE_NEWPID = 0x20000, 0x8000000, 0x20000000
+_CLONE_NEWNS, _CLONE_NEWIPC, _CLONE_NEWPID, _CLONE_NEWNET = 0x20000, 0x8000000, 0x20000000, 0x40000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = (
     2, 4, 8, 1, 0x20, 0x1000, 0x4000, 0x40000,
 )  # fmt: skip
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 24, 38, 47
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
+_SIOCSIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8914, 0x1, 0x40
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -47,14 +53,24 @@ def adopt_orphans() -> None:
 
 
 def enter_namespaces() -> None:
-    """Take the children of this process into new mount, ipc and pid namespaces."""
-    _system("unshare", _libc.unshare(_CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWPID))
+    """Take the children of this process into new mount, ipc, pid and network namespaces.
+
+    Abstract sockets, ports in use and the counters of the network belong to the last.
+    """
+    _system("unshare", _libc.unshare(_CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWPID | _CLONE_NEWNET))
+
+
+def start_loopback() -> None:
+    """Let the session's processes reach each other by 127.0.0.1; nothing else is there."""
+    request = struct.pack("16sh", b"lo", _IFF_UP | _IFF_RUNNING).ljust(40, b"\0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
 
 
 def mount_fresh_folders(keep_proc: bool) -> None:
     """Empty temporary folders of limited size, that only this session sees; and no /proc but for CUDA."""
     _system("mount", _libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
-    options = f"size={MAX_FILES},mode=1777".encode()
+    options = f"size={MAX_FILES},nr_inodes={MAX_INODES},mode=1777".encode()
     # Python itself may lie in /tmp. It is held open, and put back into the new one.
     pythons = {path: os.open(path, os.O_PATH) for path in _python_folders_in("/tmp")}
     for folder in (b"/tmp", b"/dev/shm"):

@@ -14,7 +14,9 @@ from reward_lab.checks.subject import Failure, LocalSubject, Reply
 from .codec import ProtocolError, encode
 from .protocol import Channel
 from .worker_cells import run_cell
-from .worker_limits import drop_privileges, limit, mount_fresh_folders
+from .worker_given import give
+from .worker_limits import drop_privileges, limit, mount_fresh_folders, start_loopback
+from .worker_syscalls import filter_calls
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ def serve_session(descriptor: int, shell: object, setting: Setting) -> None:
         limit(setting.cpu_seconds, unlimited_addresses=setting.keep_proc)
         if setting.sandboxed:
             mount_fresh_folders(setting.keep_proc)
+            start_loopback()
             drop_privileges()
+            filter_calls()
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):  # endless output goes nowhere, at no cost
             os.dup2(nowhere, stream)
@@ -77,6 +81,9 @@ def _serve(channel: Channel, shell: object) -> None:
             case "run":
                 told = (request["skip"], request["definitions_only"])
                 channel.send(run_cell(shell, request["source"], *told, functools.partial(_tell, channel)))
+            case "give":
+                give(request["module"], request["name"], request["source"])
+                channel.send({"given": True})
             case "fork":
                 if os.fork() == 0:
                     channel.close()

@@ -336,7 +336,7 @@ check.SyntheticPreferenceDataset(SyntheticPreferenceDataset)
 # every time you ask for it. A data set that draws anew at every call never shows the model the same pair twice,
 # and that will turn out to matter a great deal.
 
-# %%
+# %% tags=["experiment"]
 dataset = rl.SyntheticPreferenceDataset(num_pairs=2000, seq_len=20, vocab_size=1000, seed=SEED)
 pair = dataset[0]
 print(f"{len(dataset)} pairs of sequences of {len(pair['preferred'])} tokens")

@@ -47,13 +47,17 @@ class Case:
 class Exercise:
     """A graded exercise.
 
-    Fields: `name`, what the student defines; `first_step`, shown while nothing is written; `cases`.
+    Fields: `name`, what the student defines; `first_step`, shown while nothing is written; `cases`; `withholds`, what of
+    the packages is out of an answer's reach during grading beside everything called `name`, as "package.module.name";
+    `uses`, other exercises of the lesson whose package's version an answer to this one may call all the same.
     Calling it with the student's object checks that object.
     """
 
     name: str
     first_step: str
     cases: list[Case] = field(default_factory=list)
+    withholds: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
 
     def case(self, title: str, points: float) -> Callable[[CaseFunction], CaseFunction]:
         """Decorator: add a function as a case."""

@@ -14,6 +14,7 @@ from reward_lab.metrics import preference_accuracy as right_accuracy
 preference_accuracy = Exercise(
     "preference_accuracy",
     first_step="Compare the two tensors with `>`. That gives one True or False per pair.",
+    withholds=("reward_lab.statistics.noise.expected_scores",),
 )
 
 Accuracy = Callable[[Tensor, Tensor], float]

@@ -19,6 +19,7 @@ SyntheticPreferenceDataset = Exercise(
     "SyntheticPreferenceDataset",
     first_step="Return `self.num_pairs` from `__len__`; then draw two sequences with `torch.randint` in "
     "`__getitem__` and look at their means.",
+    withholds=("reward_lab.data.draw_pairs",),
 )
 
 

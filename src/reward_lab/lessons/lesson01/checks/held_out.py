@@ -19,6 +19,8 @@ held_out_report = Exercise(
     "held_out_report",
     first_step="Switch the model to evaluation mode, score the training pairs under `torch.no_grad()`, and "
     "compute their accuracy.",
+    withholds=("reward_lab.trainer._record",),
+    uses=("preference_accuracy",),
 )
 
 Pairs = tuple[Tensor, Tensor]

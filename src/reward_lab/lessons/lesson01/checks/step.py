@@ -19,6 +19,11 @@ from .step_mistakes import STEP_MISTAKES, Step
 training_step = Exercise(
     "training_step",
     first_step="Score both halves of the batch with `model`, and compute the mean Bradley-Terry loss.",
+    withholds=(
+        "reward_lab.trainer._step",
+        "reward_lab.rlhf.training._step",
+        "reward_lab.lessons.lesson04.experiments._step",
+    ),
 )
 
 MOVED = "the loss {loss}, and weights that moved by one plain step"

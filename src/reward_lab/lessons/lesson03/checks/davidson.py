@@ -15,6 +15,7 @@ davidson_nll = Exercise(
     "davidson_nll",
     first_step="Write down the logarithms of the three terms: `ability_i`, `ability_j`, and the logarithm of "
     "nu times the square root of the product of the worths.",
+    withholds=("reward_lab.statistics.ties.davidson_log_probabilities",),
 )
 
 

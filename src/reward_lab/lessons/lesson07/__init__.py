@@ -1,0 +1,5 @@
+"""Lesson 07."""
+
+from . import checks as check
+
+__all__ = ["check"]

@@ -1,4 +1,4 @@
-"""Lesson 07."""
+"""Lesson 7: over-optimisation."""
 
 from . import checks as check
 

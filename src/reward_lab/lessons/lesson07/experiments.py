@@ -153,7 +153,7 @@ def win_probability(known: Known, first: Tensor, second: Tensor) -> float:
 
 
 def comparisons_needed(probability: float) -> int:
-    """Comparisons after which a one-sided test at 5 % finds, four times of five, that this exceeds 1/2 (normal approximation)."""
+    """Comparisons for 80 % power of a one-sided test at 5 % that this exceeds 1/2 (normal approximation)."""
     spread = ONE_SIDED * 0.5 + POWER * math.sqrt(probability * (1 - probability))
     return math.ceil((spread / (probability - 0.5)) ** 2)
 

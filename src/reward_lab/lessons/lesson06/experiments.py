@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reward_lab.metrics import Pairs, score_in_batches
-from reward_lab.reward_model import RewardModel
+from reward_lab.metrics import Pairs
+from reward_lab.rlhf.ensembles import fit_rewards
 from reward_lab.rlhf.policy import Policy
 from reward_lab.rlhf.ppo import policy_gradient_loss
-from reward_lab.rlhf.worlds import World, expectation
-from reward_lab.trainer import History, TrainConfig, train_reward_model
+from reward_lab.rlhf.worlds import World
+from reward_lab.trainer import History
 
 NUM_PAIRS, NUM_HELD_OUT = 4000, 5000
 
@@ -42,21 +42,8 @@ def fit_reward_model(
         The rewards of all texts, (world.size,) float64, shifted so that their mean under the language is 0 (the loss
         can't see a shift); and the training's History.
     """
-
-    def encode(token_ids: Tensor) -> Tensor:
-        return world.with_places(token_ids) if places else token_ids
-
-    train, held_out = (tuple(map(encode, pairs)) for pairs in preference_pairs(world, seed))
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        vocab_size = len(world.words) * (world.length if places else 1)
-        model = RewardModel(vocab_size, embed_dim=32, hidden_dim=64, embedding_std=0.3)
-    config = TrainConfig(
-        epochs=15, batch_size=100, learning_rate=3e-3, weight_decay=1.0, seed=seed, log_every=0
-    )
-    history = train_reward_model(model, train, held_out, config, device)
-    rewards = score_in_batches(model, encode(world.sequences(device))).double()
-    return rewards - expectation(world.reference_log_probs(device), rewards), history
+    train, held_out = preference_pairs(world, seed)
+    return fit_rewards(world, train, held_out, seed, places, device)
 
 
 @dataclass(frozen=True)

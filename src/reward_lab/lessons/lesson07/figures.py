@@ -1,0 +1,162 @@
+"""The figures of lesson 7."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_panels
+
+from .experiments import Curve
+
+STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"), (BLUE, ":"))
+KL_LABEL = "KL to the reference (nats; square-root scale)"
+
+
+def _sqrt_axis(axis: Axes, most: float) -> None:
+    axis.set_xscale("function", functions=(lambda x: np.sqrt(np.clip(x, 0, None)), np.square))
+    axis.set_xticks([tick for tick in (0, 0.5, 1, 2, 4, 6, 9, 12, 16) if tick <= most])
+    axis.set_xlim(0, most)
+
+
+def _band(axis: Axes, x: Sequence[float], rows: Sequence[Sequence[float]], style: tuple, label: str) -> None:
+    """Mean over seeds, and their range."""
+    values = np.array(rows)
+    axis.plot(x, values.mean(axis=0), color=style[0], linestyle=style[1], label=label)
+    axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=style[0], alpha=0.18, linewidth=0)
+
+
+def _mean_kl(curves: Sequence[Curve]) -> np.ndarray:
+    return np.array([one.kl for one in curves]).mean(axis=0)
+
+
+def plot_sampling() -> Figure:
+    """Best-of-n as a diagram: who writes, who scores, who keeps, and who never has a say."""
+    figure, (axis,) = new_panels(1, width=8.0, height=2.6)
+    axis.axis("off")
+    axis.set(xlim=(0, 10), ylim=(0, 3))
+    boxes = ((1.2, 1.9, "reference policy\nwrites n answers"), (4.4, 1.9, "reward model\nscores each"),
+             (7.8, 1.9, "the highest score\nis sent"), (7.8, 0.5, "customer\n(gold reward)"))  # fmt: skip
+    for x, y, text in boxes:
+        axis.text(x, y, text, ha="center", va="center", fontsize=10,
+                  bbox={"boxstyle": "round,pad=0.5", "facecolor": "none", "edgecolor": BLUE})  # fmt: skip
+    for start, end in (((2.4, 1.9), (3.3, 1.9)), ((5.5, 1.9), (6.5, 1.9)), ((7.8, 1.35), (7.8, 1.0))):
+        axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": GREY})
+    axis.text(1.2, 0.6, "the score is never asked\nwhether it still knows", ha="center", va="center", fontsize=9,
+              color=ORANGE)  # fmt: skip
+    axis.annotate("", (4.3, 1.3), (2.5, 0.7), arrowprops={"arrowstyle": "->", "color": ORANGE})
+    return figure
+
+
+def plot_overoptimization(
+    curves: Sequence[Curve], title: str, traces: Mapping[str, Sequence[Curve]] | None = None
+) -> Figure:
+    """Learnt and gold reward against the KL, best-of-n over seeds; and gold alone, beside other ways to push.
+
+    Args:
+        curves: of best-of-n, one a seed, over the same n.
+        title: the finding.
+        traces: way to push -> its curves, drawn one by one in the right panel.
+    """
+    figure, axes = new_panels(2 if traces else 1, width=5.4, height=4.2)
+    kl = _mean_kl(curves)
+    _band(axes[0], kl, [one.learnt for one in curves], STYLES[0], "learnt reward")
+    _band(axes[0], kl, [one.gold for one in curves], STYLES[1], "gold reward")
+    for number, one in enumerate(curves):
+        axes[0].plot(one.kl[one.peak], one.gold[one.peak], "v", color=GREY,
+                     label=None if number else "highest gold, each seed")  # fmt: skip
+    axes[0].set_ylabel("expected reward")
+    if traces:
+        _band(axes[1], kl, [one.gold for one in curves], STYLES[1], "best-of-n")
+        for (name, group), (colour, style) in zip(
+            traces.items(), (STYLES[0], STYLES[2], STYLES[3]), strict=False
+        ):
+            for number, one in enumerate(group):
+                axes[1].plot(one.kl, one.gold, color=colour, linestyle=style, linewidth=1,
+                             label=None if number else name)  # fmt: skip
+        axes[1].set_ylabel("expected gold reward")
+    for axis in axes:
+        _sqrt_axis(axis, 13 if axis is axes[0] else 18.5)
+        axis.set_xlabel(KL_LABEL)
+        axis.legend(fontsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def plot_estimates(
+    exact: Curve,
+    ns: Sequence[int],
+    estimates: Sequence[Sequence[float]],
+    title: str,
+    own: Mapping[str, tuple],
+) -> Figure:
+    """Estimates of best-of-n's gold from samples beside the exact curve.
+
+    Args:
+        exact: the curve.
+        ns, estimates: of each set of samples, the estimate for each n.
+        title: the finding.
+        own: label -> (x, y) of the reader's own functions.
+    """
+    figure, (axis,) = new_panels(1, width=7.2, height=4.0)
+    axis.plot(exact.n, exact.gold, color=ORANGE, linestyle="--", label="exact")
+    _band(axis, ns, estimates, STYLES[0], "estimated from 4,096 texts (five sets)")
+    for (name, (x, y)), marker in zip(own.items(), "ox", strict=False):
+        axis.plot(x, y, marker, color=GREY, label=name, markerfacecolor="none")
+    axis.set_xscale("log", base=2)
+    axis.set(xlabel="n", ylabel="expected gold reward", title=title)
+    axis.legend(fontsize=8)
+    return figure
+
+
+def plot_fits(
+    panels: Mapping[str, tuple[Sequence[float], Sequence[float], Mapping[str, Sequence[float]]]], title: str
+) -> Figure:
+    """Points and fitted curves: panel -> (KL, gold gain, name -> the fitted gain at each KL)."""
+    figure, axes = new_panels(len(panels), width=5.2, height=4.0)
+    for axis, (name, (kl, gain, fits)) in zip(axes, panels.items(), strict=True):
+        axis.plot(kl, gain, "o", color=GREY, markersize=4, label="exact")
+        for (fit, values), (colour, style) in zip(fits.items(), STYLES, strict=False):
+            axis.plot(kl, values, color=colour, linestyle=style, label=fit)
+        axis.set(ylabel="gold reward gained", ylim=(-0.3, 6.5))
+        axis.set_xlabel(KL_LABEL)
+        axis.set_title(name, fontsize=10)
+        _sqrt_axis(axis, 13)
+        axis.legend(fontsize=8, loc="upper left")
+    figure.suptitle(title)
+    return figure
+
+
+def plot_second_model(curves: Sequence[Curve], title: str, gold: bool) -> Figure:
+    """What two reward models say of best-of-n, against n, and the gold reward if asked for."""
+    figure, (axis,) = new_panels(1, width=7.2, height=4.0)
+    n = curves[0].n
+    _band(axis, n, [one.learnt for one in curves], STYLES[0], "reward model that picks")
+    _band(axis, n, [one.second for one in curves], STYLES[2], "second reward model, other pairs")
+    if gold:
+        _band(axis, n, [one.gold for one in curves], STYLES[1], "gold reward")
+    axis.set_xscale("log", base=2)
+    axis.set(xlabel="n", ylabel="expected reward", title=title)
+    axis.legend(fontsize=8)
+    return figure
+
+
+def plot_remedies(curves: Mapping[str, Sequence[Curve]], best: float, title: str) -> Figure:
+    """Gold of best-of-n against n for several rewards, over seeds.
+
+    Args:
+        curves: name -> one curve a seed.
+        best: gold of the best text of all.
+        title: the finding.
+    """
+    figure, (axis,) = new_panels(1, width=7.5, height=4.4)
+    for (name, group), style in zip(
+        curves.items(), (STYLES[1], STYLES[3], STYLES[2], STYLES[0]), strict=False
+    ):
+        _band(axis, group[0].n, [one.gold for one in group], style, name)
+    axis.axhline(best, color=GREY, linewidth=1, label=f"the best text of all ({best:g})")
+    axis.set_xscale("log", base=2)
+    axis.set(xlabel="n", ylabel="expected gold reward", title=title)
+    axis.legend(fontsize=8, loc="lower right")
+    return figure

@@ -98,7 +98,9 @@ class World:
     jargon_sentences: Sequence[str] = JARGON_SENTENCES
 
 
-EVERYWHERE = frozenset("a an and as by for how in is of on the to up what when with you your".split())
+EVERYWHERE = {
+    "a", "an", "and", "as", "by", "for", "how", "in", "is", "of", "on", "the", "to", "up", "what", "when", "with", "you", "your",
+}  # fmt: skip
 """Words that both halves may share."""
 
 
@@ -122,7 +124,9 @@ def halves(seed: int) -> tuple[World, World]:
     return first, second
 
 
-def pairs(num_pairs: int = NUM_PAIRS, seed: int = SEED, world: World | None = None) -> Iterator[dict[str, str]]:
+def pairs(
+    num_pairs: int = NUM_PAIRS, seed: int = SEED, world: World | None = None
+) -> Iterator[dict[str, str]]:
     """Rows with `prompt`, `chosen` and `rejected`, a function of the seed on every version of Python."""
     rng, world = random.Random(seed), world or World()
     for _ in range(num_pairs):

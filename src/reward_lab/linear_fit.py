@@ -34,13 +34,14 @@ class Differences:
         scale = (squares / count * self.features).sqrt()
         scale = torch.where(scale > 0, scale, torch.ones_like(scale))  # (d,)
         if count < self.features:
-            basis = torch.linalg.qr((torch.from_numpy(values[:]).double() / scale).T).Q / scale[:, None]
-            self._values = (torch.from_numpy(values[:]).double() @ basis).numpy()
+            whole = torch.from_numpy(np.array(values, np.float64))
+            basis = torch.linalg.qr((whole / scale).T).Q / scale[:, None]
+            self._values = (whole @ basis).numpy()
             self.back = lambda weights: basis @ weights
         else:
             self._map = lambda x: x / scale
             self.back = lambda weights: weights / scale
-        """Weights in these coordinates -> weights of the features as they are."""
+        # back: weights in these coordinates -> weights of the features as they are
 
     @property
     def size(self) -> int:

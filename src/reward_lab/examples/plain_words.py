@@ -99,7 +99,8 @@ class World:
 
 
 EVERYWHERE = {
-    "a", "an", "and", "as", "by", "for", "how", "in", "is", "of", "on", "the", "to", "up", "what", "when", "with", "you", "your",
+    "a", "an", "and", "as", "by", "for", "how", "in", "is", "of", "on", "the", "to", "up", "what", "when", "with", "you",
+    "your",
 }  # fmt: skip
 """Words that both halves may share."""
 

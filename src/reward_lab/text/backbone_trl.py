@@ -1,7 +1,7 @@
 """`--tune lora` and `--tune full`: TRL's RewardTrainer on the pairs of a preference file."""
 
+import contextlib
 import importlib.util
-import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +10,14 @@ import numpy as np
 import torch
 
 from ..language.ecosystem import quiet
-from ..language.pretrained import Ids, torch_dtype
+from ..language.pretrained import torch_dtype
 from ..language.reward_folder import LanguageReward, reward_model
 from ..progress import Progress
 from ..trainer import History
-from .backbone_run import Job, Tuned, identity, sides
-from .preferences import Preferences
+from .backbone_pairs import CHUNK, write_pairs
+from .backbone_run import Job, Tuned, identity
 from .token_pairs import MEASURED
 
-CHUNK = 1024
 RATES = {"lora": 1e-4, "full": 1e-5}
 """Learning rates: TRL's own for a head and adapters, a tenth of it where all weights move."""
 RANK = 16
@@ -41,7 +40,7 @@ def tune(job: Job) -> Tuned:
         files = [(job.preferences, job.kept)]
         if job.held_out is not None:
             files.append((job.held_out, np.zeros(len(job.held_out), dtype=bool)))
-        train, held_out, counted = _datasets(job, files, work)
+        train, held_out, counted = write_pairs(job, files, work)
     job.say(
         f"{counted['tokens']:,} tokens in {counted['texts']:,} texts, {counted['truncated']:,} truncated; "
         f"TRL's RewardTrainer goes on from {work} when it is interrupted"
@@ -51,7 +50,8 @@ def tune(job: Job) -> Tuned:
     whole = [path for path in checkpoints if (path / "trainer_state.json").exists()]
     if whole:
         job.say(f"going on from {whole[-1]}")
-    trainer.train(resume_from_checkpoint=str(whole[-1]) if whole else None)
+    with _only_errors():
+        trainer.train(resume_from_checkpoint=str(whole[-1]) if whole else None)
     model = trainer.model
     if job.config.tune == "lora":
         model = model.merge_and_unload()
@@ -87,42 +87,6 @@ def _same_run(work: Path, run: str) -> None:
             "delete it to start anew"
         )
     path.write_text(run, encoding="utf-8")
-
-
-def _datasets(job: Job, files: list[tuple[Preferences, np.ndarray]], work: Path):
-    """Training and held-out pairs as token ids in Arrow files, which TRL takes as they are; and what they hold.
-
-    Written in chunks, so that a file larger than memory streams.
-    """
-    import datasets
-    from datasets.arrow_writer import ArrowWriter
-
-    ids = datasets.List(datasets.Value("int32"))
-    features = datasets.Features(
-        {"chosen_ids": ids, "rejected_ids": ids, "margin": datasets.Value("float32")}
-    )
-    paths = [str(work / f"{name}.arrow") for name in ("train", "held_out")]
-    counted = {"texts": 0, "tokens": 0, "truncated": 0, "same": 0}
-    writers = [ArrowWriter(path=path, features=features) for path in paths]
-    for preferences, kept in files:
-        keep = iter(kept)
-        for encoded, margins in _encoded(job, preferences):
-            for chosen, rejected, margin in zip(encoded.rows[::2], encoded.rows[1::2], margins, strict=True):
-                row = {"chosen_ids": chosen, "rejected_ids": rejected, "margin": margin}
-                writers[0 if next(keep) else 1].write(row)
-                counted["same"] += chosen == rejected
-            counted["texts"] += len(encoded.rows)
-            counted["tokens"] += sum(map(len, encoded.rows))
-            counted["truncated"] += sum(encoded.truncated)
-    for writer in writers:
-        writer.finalize()
-    return *map(datasets.Dataset.from_file, paths), counted
-
-
-def _encoded(job: Job, preferences: Preferences) -> Iterator[tuple[Ids, list[float]]]:
-    texts, margins = sides(preferences), (pair.margin for pair in preferences)
-    while chunk := list(itertools.islice(texts, 2 * CHUNK)):
-        yield job.backbone.texts.encode(*zip(*chunk, strict=True)), list(itertools.islice(margins, CHUNK))
 
 
 def _trainer(job: Job, model, train, held_out, work: Path, counted: dict):
@@ -176,6 +140,19 @@ def _trainer(job: Job, model, train, held_out, work: Path, counted: dict):
     return trainer, progress
 
 
+@contextlib.contextmanager
+def _only_errors() -> Iterator[None]:
+    """Keep transformers' remarks on what was set on purpose away from the lines that are said."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
 def _adapters(tune: str):
     if tune != "lora":
         return None
@@ -190,15 +167,22 @@ def _adapters(tune: str):
     )
 
 
-def _reporting(job: Job, progress: Progress, texts: int, tokens: float):
+def _reporting(job: Job, progress: Progress, pairs: int, tokens: float):
     """A callback that says how far training is, and a line an epoch."""
     from transformers import TrainerCallback
 
+    size = job.config.batch_size
+    steps = -(-pairs // size)  # of an epoch; the last batch may be small
+
+    def texts_before(step: int) -> int:
+        return 2 * (step // steps * pairs + step % steps * size)
+
     class Reporting(TrainerCallback):
         def on_train_begin(self, args, state, control, **_):
-            progress.skip(texts * state.global_step)
+            progress.skip(texts_before(state.global_step))
 
         def on_step_end(self, args, state, control, **_):
+            texts = texts_before(state.global_step) - texts_before(state.global_step - 1)
             progress.add(texts, round(texts * tokens))
 
         def on_evaluate(self, args, state, control, metrics, **_):

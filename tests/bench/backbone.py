@@ -5,15 +5,15 @@ python -m tests.bench.backbone FIGURE.png       # draws the README's figure as w
 """
 
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from grader.build import ROOT
 from reward_lab import plots
 from reward_lab.examples import plain_words
 from reward_lab.language.embedding import embed, open_store
@@ -23,7 +23,7 @@ from reward_lab.linear_fit import Differences, choose_penalty, fit_linear_reward
 from reward_lab.text.preferences import join_prompt
 from reward_lab.text.tokenizer import WordTokenizer
 
-SEEDS, SIZES, TEST_PAIRS = range(5), (10, 20, 50, 100), 100
+SEEDS, SIZES, TEST_PAIRS = 5, (10, 20, 50, 100), 100
 NONSENSE = (
     ("like like a dog a dog", "{Topic} is a bit like {picture}. Small steps add up, as in {picture}."),
     ("{picture} {picture} like {picture} a", "Think of {picture}, and you know what {topic} is."),
@@ -41,19 +41,18 @@ COLORS = {
 }
 
 
-def run(figure: Path | None = None) -> None:
+def run(figure: Path | None = None, seeds: int = SEEDS) -> None:
     """Print accuracies on unseen words, five seeds, and how often nonsense wins; draw them if a path is given."""
     print(
         f"\nA pretrained backbone: trained on pairs of one half of the words, accuracy on {TEST_PAIRS} pairs of the other "
-        f"half ({len(SEEDS)} seeds: mean, lowest to highest)"
+        f"half ({seeds} seeds: mean, lowest to highest)"
     )
     missing = [name for name in ("smollm2", "minilm") if not installed(name)]
     if missing:
         print("  left out: " + "; ".join(map(how_to_install, missing)))
         return
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        accuracy, nonsense = measure(Path(folder))
+    accuracy, nonsense = measure(ROOT / "build" / "bench" / "backbone", range(seeds))
     for name, by_size in accuracy.items():
         cells = [f"{np.mean(v):.3f} ({min(v):.2f} to {max(v):.2f})" for v in by_size.values()]
         print(
@@ -69,7 +68,7 @@ def run(figure: Path | None = None) -> None:
         draw(accuracy, nonsense, figure)
 
 
-def measure(folder: Path) -> tuple[dict, dict]:
+def measure(folder: Path, seeds: Iterable[int]) -> tuple[dict, dict]:
     """{name: {pairs: [accuracy for each seed]}}, and the same with the share of nonsense that wins."""
     accuracy = {name: {size: [] for size in SIZES} for name in COLORS}
     nonsense = {name: {size: [] for size in SIZES} for name in COLORS}
@@ -77,15 +76,16 @@ def measure(folder: Path) -> tuple[dict, dict]:
         "SmolLM2": load_backbone(real_model("smollm2")),
         "MiniLM": load_backbone(real_model("minilm")),
     }
-    for seed in SEEDS:
+    for seed in seeds:
         train, test, odd = texts_of(seed)
         for model, backbone in backbones.items():
             start = time.perf_counter()
             with open_store(backbone, folder) as store:
                 rows = embed(backbone, [*train, *test, *odd], len(train + test + odd), store, print)
                 vectors = np.array(store.vectors()[rows.rows])
-            rate = rows.new_tokens / (time.perf_counter() - start)
-            print(f"  seed {seed}, {model}: {rows.new_tokens:,} tokens, {rate:,.0f} tokens/s", flush=True)
+            if rows.new_tokens:
+                rate = rows.new_tokens / (time.perf_counter() - start)
+                print(f"  seed {seed}, {model}: {rows.new_tokens:,} tokens, {rate:,.0f} tokens/s", flush=True)
             for number, pooling in enumerate(POOLINGS):
                 name = f"{model}, {'last token' if pooling == 'last' else 'mean over tokens'}"
                 if name in COLORS:
@@ -164,4 +164,4 @@ def draw(accuracy: dict, nonsense: dict, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    run(Path(sys.argv[1]) if len(sys.argv) > 1 else None, int(sys.argv[2]) if len(sys.argv) > 2 else SEEDS)

@@ -152,7 +152,7 @@ def draw(accuracy: dict, nonsense: dict, path: Path) -> None:
         right.plot(SIZES, np.mean(list(nonsense[name].values()), axis=1), color=color, marker="o", label=name)
     left.axhline(0.5, color="black", linestyle=":", linewidth=1, label="guessing")
     left.set(ylabel="accuracy on unseen words", ylim=(0.4, 1.02))
-    right.set(ylabel="nonsense beats a plain explanation", ylim=(-0.02, 1.02))
+    right.set(ylabel="nonsense that beats a plain explanation, share", ylim=(-0.02, 1.02))
     for axis in (left, right):
         axis.set(xlabel="training pairs", xscale="log")
         axis.set_xticks(SIZES, SIZES)

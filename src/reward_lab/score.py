@@ -16,11 +16,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-import torch
-
-from .reward_model import RewardModel
 from .text.rows import BadRow, kind, numbered_lines, parse_row, text_of
-from .text.scoring import score_texts
+from .text.scoring import load_reward_model, score_texts
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.prompt and not arguments.plain:
         parser.error("--prompt goes with --plain; JSON rows have their own")
     try:
-        model = RewardModel.from_pretrained(arguments.model, torch.device(arguments.device))
+        model = load_reward_model(arguments.model, arguments.device)
         with _open(arguments.input, "rb") as file:
             read = _plain if arguments.plain else _rows
             groups = _by_prompt(read(file, arguments.input, arguments.prompt))
@@ -104,7 +101,7 @@ def _by_prompt(rows: Iterable[tuple[int, str, str]]) -> dict[str, list[tuple[int
     return groups
 
 
-def _scored(model: RewardModel, prompt: str, completions: list[tuple[int, str]]) -> list[dict]:
+def _scored(model, prompt: str, completions: list[tuple[int, str]]) -> list[dict]:
     scores = score_texts(model, [text for _, text in completions], prompt)
     lines = [line for line, _ in completions]
     order = range(len(scores))

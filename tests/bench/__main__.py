@@ -1,4 +1,4 @@
-"""python -m tests.bench [training] [grading] [attacks] [text] [--submissions N] [--stock N]"""
+"""python -m tests.bench [training] [grading] [attacks] [text] [backbone] [--submissions N] [--stock N]"""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-PARTS = ["training", "grading", "attacks", "text"]
+PARTS = ["training", "grading", "attacks", "text", "backbone"]
 
 
 def main() -> None:
@@ -42,6 +42,10 @@ def main() -> None:
         from . import text
 
         text.run()
+    if "backbone" in parts:
+        from . import backbone
+
+        backbone.run()
 
 
 if __name__ == "__main__":

@@ -378,3 +378,26 @@ def test_the_rule_decides_every_pair_and_length_gives_nothing_away():
     longer = [np.sign(len(pair.preferred.split()) - len(pair.rejected.split())) for pair in pairs]
     assert abs(np.mean(longer)) < 0.1
     assert plain_words.jargon_share("Formally, rain is like latent, gradient-based dynamics.") == 4 / 7
+
+
+def test_the_halves_of_the_examples_words_share_nothing_and_leave_nothing_out():
+    whole = plain_words.World()
+    for seed in range(5):
+        halves = plain_words.halves(seed)
+        for name in ("topics", "pictures", "plain", "verbs", "adjectives", "nouns", "jargon_sentences"):
+            parts = [getattr(half, name) for half in halves]
+            assert sorted([*parts[0], *parts[1]]) == sorted(getattr(whole, name))
+            assert abs(len(parts[0]) - len(parts[1])) <= 1
+        words = [
+            {
+                word
+                for row in plain_words.pairs(500, seed, half)
+                for side in ("chosen", "rejected")
+                for word in row[side].split()
+            }
+            for half in halves
+        ]
+        shared = {word.strip(".,").lower() for word in words[0]} & {
+            word.strip(".,").lower() for word in words[1]
+        }
+        assert not shared & plain_words.JARGON

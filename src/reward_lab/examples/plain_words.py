@@ -15,6 +15,7 @@ import random
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 NUM_PAIRS, SEED = 400, 7
 
@@ -84,33 +85,91 @@ def jargon_share(text: str) -> float:
     return sum(word in JARGON for word in words) / len(words)
 
 
-def pairs(num_pairs: int = NUM_PAIRS, seed: int = SEED) -> Iterator[dict[str, str]]:
-    """Rows with `prompt`, `chosen` and `rejected`, a function of the seed on every version of Python."""
+@dataclass(frozen=True)
+class World:
+    """What the texts are made of."""
+
+    topics: Sequence[str] = TOPICS
+    pictures: Sequence[str] = PICTURES
+    plain: Sequence[str] = PLAIN
+    verbs: Sequence[str] = VERBS
+    adjectives: Sequence[str] = ADJECTIVES
+    nouns: Sequence[str] = NOUNS
+    jargon_sentences: Sequence[str] = JARGON_SENTENCES
+
+
+EVERYWHERE = {
+    "a", "an", "and", "as", "by", "for", "how", "in", "is", "of", "on", "the", "to", "up", "what", "when", "with", "you",
+    "your",
+}  # fmt: skip
+"""Words that both halves may share."""
+
+
+def halves(seed: int) -> tuple[World, World]:
+    """Two worlds that share nothing: each topic, picture, sentence and word of jargon is in one of them.
+
+    Phrases that share a word outside EVERYWHERE ("machine learning", "learning to ride a bike") go to the same half.
+    Of a sentence only its jargon counts so: all plain sentences are "like" something.
+    """
     rng = random.Random(seed)
+    groups = _tied_phrases()
+    groups.sort(key=lambda _: rng.random())
+    groups.sort(key=len, reverse=True)  # the large ones first: the small ones then even the halves out
+    sides = [{field.name: [] for field in fields(World)} for _ in range(2)]
+    for group in groups:
+        name = group[0][0]
+        side = min(sides, key=lambda side: len(side[name]))
+        for name, phrase in group:
+            side[name].append(phrase)
+    first, second = (World(**side) for side in sides)
+    return first, second
+
+
+def pairs(
+    num_pairs: int = NUM_PAIRS, seed: int = SEED, world: World | None = None
+) -> Iterator[dict[str, str]]:
+    """Rows with `prompt`, `chosen` and `rejected`, a function of the seed on every version of Python."""
+    rng, world = random.Random(seed), world or World()
     for _ in range(num_pairs):
-        topic = _pick(rng, TOPICS)
+        topic = _pick(rng, world.topics)
         fewer = _pick(rng, range(3))  # jargon sentences of the preferred text: 0, 1 or 2
         more = _pick(rng, range(fewer + 1, 4))
-        one, other = _text(rng, topic, fewer), _text(rng, topic, more)
+        one, other = _text(rng, world, topic, fewer), _text(rng, world, topic, more)
         chosen, rejected = sorted((one, other), key=jargon_share)
         yield {"prompt": _pick(rng, QUESTIONS).format(topic), "chosen": chosen, "rejected": rejected}
 
 
-def _text(rng: random.Random, topic: str, jargon: int) -> str:
-    sentences = [_sentence(rng, topic, plain=number >= jargon) for number in range(3)]
+def _tied_phrases() -> list[list[tuple[str, str]]]:
+    """All (field, phrase) of a World, those that share a word in one list."""
+    groups: list[tuple[set[str], list[tuple[str, str]]]] = []
+    for field in fields(World):
+        for phrase in getattr(World(), field.name):
+            words = set(re.findall(r"[\w-]+", phrase.lower())) - EVERYWHERE
+            if "{" in phrase:
+                words &= JARGON
+            members = [(field.name, phrase)]
+            for group in [group for group in groups if group[0] & words]:
+                groups.remove(group)
+                words, members = words | group[0], group[1] + members
+            groups.append((words, members))
+    return [members for _, members in groups]
+
+
+def _text(rng: random.Random, world: World, topic: str, jargon: int) -> str:
+    sentences = [_sentence(rng, world, topic, plain=number >= jargon) for number in range(3)]
     order = sorted(range(3), key=lambda _: rng.random())
     return " ".join(sentences[number] for number in order)
 
 
-def _sentence(rng: random.Random, topic: str, plain: bool) -> str:
-    words = {name: _pick(rng, choices) for name, choices in _SLOTS.items()}
-    template = _pick(rng, PLAIN if plain else JARGON_SENTENCES)
+def _sentence(rng: random.Random, world: World, topic: str, plain: bool) -> str:
+    words = {name: _pick(rng, getattr(world, field)) for name, field in _SLOTS.items()}
+    template = _pick(rng, world.plain if plain else world.jargon_sentences)
     return template.format(topic=topic, Topic=topic[0].upper() + topic[1:], **words)
 
 
 _SLOTS = {
-    "picture": PICTURES, "verb": VERBS, "verb2": VERBS, "adjective": ADJECTIVES, "adjective2": ADJECTIVES,
-    "adjective3": ADJECTIVES, "noun": NOUNS, "noun2": NOUNS, "noun3": NOUNS,
+    "picture": "pictures", "verb": "verbs", "verb2": "verbs", "adjective": "adjectives", "adjective2": "adjectives",
+    "adjective3": "adjectives", "noun": "nouns", "noun2": "nouns", "noun3": "nouns",
 }  # fmt: skip
 
 

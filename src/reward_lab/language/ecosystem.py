@@ -39,13 +39,15 @@ def quiet() -> Iterator[None]:
 
 def _without_bars() -> None:
     # In a notebook these bars are widgets, and a notebook saved with them may not open again.
-    import datasets
     import huggingface_hub.utils
     import transformers
 
-    datasets.disable_progress_bars()
     huggingface_hub.utils.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
+    if importlib.util.find_spec("datasets"):
+        import datasets
+
+        datasets.disable_progress_bars()
 
 
 def write_jsonl(path: Path, pairs: Pairs) -> None:

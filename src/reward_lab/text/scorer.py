@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..reward_model import RewardModel
-from .preferences import join_prompt
-from .scoring import score_texts
+from .scoring import load_reward_model, score_pairs, score_texts
 
 Scorer = Callable[[Sequence[tuple[str, str]]], np.ndarray]
 """Takes (prompt, completion) of each text, and gives their rewards, (n,) float64."""
@@ -20,6 +18,7 @@ def load_scorer(folder: str | Path, device: torch.device | str = "cpu") -> Score
     Raises:
         FileNotFoundError: there is no such folder, or no model in it.
         ValueError: the model can't be read, or reads no texts, or there is no such device.
+        ModuleNotFoundError: a library that the model needs is not installed.
     """
     try:
         torch.zeros(1, device=device)
@@ -27,11 +26,10 @@ def load_scorer(folder: str | Path, device: torch.device | str = "cpu") -> Score
         raise ValueError(
             f"device {device}: this machine has none ({str(error).splitlines()[0][:80]})"
         ) from None
-    model = RewardModel.from_pretrained(folder, torch.device(device))
+    model = load_reward_model(folder, torch.device(device))
     score_texts(model, [])  # raises for a model of token ids
 
     def scorer(texts: Sequence[tuple[str, str]]) -> np.ndarray:
-        scores = score_texts(model, [join_prompt(*text) for text in texts])
-        return np.array([score.reward for score in scores], dtype=np.float64)
+        return np.array([score.reward for score in score_pairs(model, texts)], dtype=np.float64)
 
     return scorer

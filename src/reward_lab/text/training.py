@@ -93,11 +93,7 @@ def train_on_preferences(
         ModuleNotFoundError: `tokenizers` is not installed.
     """
     config = config or TextConfig()
-    if held_out is None:
-        split = held_out_rows(preferences, config.held_out_share, MEASURED)
-        kept, warnings = ~split.held_out, split.warnings
-    else:
-        kept, warnings = np.ones(len(preferences), dtype=bool), _leaks(preferences, held_out)
+    kept, warnings = training_rows(preferences, held_out, config.held_out_share)
     tokenizer = WordTokenizer.train(_training_texts(preferences, kept), config.vocab_size, config.max_length)
     pairs, encoded = encode_pairs(preferences, tokenizer, folder)
     say(encoded.report())
@@ -129,7 +125,7 @@ def train_on_preferences(
     metrics = {
         "train": measure(model, train),
         "held_out": measure(model, measured),
-        "guessing": {"loss": _loss_of_guessing(measured), "accuracy": 0.5},
+        "guessing": {"loss": loss_of_guessing(measured.measured()[2]), "accuracy": 0.5},
         "best_epoch": history.best_epoch,
         "epochs": len(history.train_loss),
         "seconds": round(history.seconds, 3),
@@ -160,13 +156,17 @@ def measure(model: RewardModel, pairs: TokenPairs) -> dict[str, float | int]:
     device = next(model.parameters()).device
     preferred, rejected, margins = pairs.measured()
     scores = [score_in_batches(model, side.to(device)).double().cpu() for side in (preferred, rejected)]
-    difference = scores[0] - scores[1]
+    return measure_differences(scores[0] - scores[1], margins)
+
+
+def measure_differences(difference: torch.Tensor, margins: torch.Tensor | None) -> dict[str, float | int]:
+    """The same from (n,) float64 reward differences, preferred minus rejected, and (n,) margins."""
     lead = difference if margins is None else difference - margins
     confidence, error = pair_calibration(difference)
     return {
         "pairs": len(difference),
         "loss": torch.nn.functional.softplus(-lead).mean().item(),
-        "accuracy": preference_accuracy(*scores),
+        "accuracy": preference_accuracy(difference, torch.zeros_like(difference)),
         "margin": difference.mean().item(),
         "confidence": confidence,
         "calibration_error": error,
@@ -206,10 +206,25 @@ def _new_model(tokenizer: WordTokenizer, config: TextConfig) -> RewardModel:
     return model
 
 
-def _loss_of_guessing(pairs: TokenPairs) -> float:
+def loss_of_guessing(margins: torch.Tensor | None) -> float:
     """The loss of equal rewards: ln 2, and more where the file asks for margins."""
-    margins = pairs.measured()[2]
     return torch.nn.functional.softplus(torch.zeros(1) if margins is None else margins).mean().item()
+
+
+def training_rows(
+    preferences: Preferences, held_out: Preferences | None, share: float
+) -> tuple[np.ndarray, list[str]]:
+    """(n,) bool, the pairs to train on, and what may leak all the same.
+
+    Args:
+        preferences: as loaded.
+        held_out: pairs of a file of their own; None holds out a share of the prompts, and at most 10,000 pairs.
+        share: of the pairs.
+    """
+    if held_out is None:
+        split = held_out_rows(preferences, share, MEASURED)
+        return ~split.held_out, split.warnings
+    return np.ones(len(preferences), dtype=bool), _leaks(preferences, held_out)
 
 
 def _leaks(preferences: Preferences, held_out: Preferences) -> list[str]:

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from tests.lessons.test_lessons import printed, run_once
+from ..running import printed, run_once
 
 pytestmark = pytest.mark.slow
 
 
-def test_lesson_1_scores_its_six_texts_as_its_text_claims():
-    notebook, _ = run_once("01_reward_modeling", "source")
+def test_lesson_1_scores_its_six_texts_as_its_text_claims(shared_folder):
+    notebook, _ = run_once("01_reward_modeling", "source", shared_folder)
     text = printed(notebook)
     ranked = re.findall(r"reward +([+-][\d.]+)  (preferred|rejected) +\d+ of \d+ tokens unknown", text)
     rewards = [float(reward) for reward, _ in ranked]
@@ -23,8 +23,8 @@ def test_lesson_1_scores_its_six_texts_as_its_text_claims():
     assert re.search(r"as the model reads it: gradient - based", text)
 
 
-def test_lesson_1_shows_what_its_text_claims():
-    notebook, _ = run_once("01_reward_modeling", "source")
+def test_lesson_1_shows_what_its_text_claims(shared_folder):
+    notebook, _ = run_once("01_reward_modeling", "source", shared_folder)
     text = printed(notebook)
 
     def number(pattern):

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from tests.lessons.test_lessons import printed, run_once
+from ..running import printed, run_once
 
 pytestmark = pytest.mark.slow
 LESSON = "02_bradley_terry"
 
 
-def test_lesson_2_shows_what_its_text_claims():
-    text = printed(run_once(LESSON, "source")[0])
+def test_lesson_2_shows_what_its_text_claims(shared_folder):
+    text = printed(run_once(LESSON, "source", shared_folder)[0])
 
     def numbers(pattern):
         found = re.search(pattern, text)

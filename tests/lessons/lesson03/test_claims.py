@@ -4,15 +4,15 @@ import re
 
 import pytest
 
-from ..test_lessons import printed, run_once
+from ..running import printed, run_once
 
 pytestmark = pytest.mark.slow
 NAME = "03_noise_ties_calibration"
 
 
 @pytest.fixture(scope="module")
-def text():
-    return printed(run_once(NAME, "source")[0])
+def text(shared_folder):
+    return printed(run_once(NAME, "source", shared_folder)[0])
 
 
 def numbers(pattern: str, text: str) -> list[float]:

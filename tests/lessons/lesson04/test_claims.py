@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from ..test_lessons import printed, run_once
+from ..running import printed, run_once
 
 pytestmark = pytest.mark.slow
 LESSON = "04_pretrained_backbone"
 
 
-def test_lesson_4_shows_what_its_text_claims():
-    notebook, _ = run_once(LESSON, "source")
+def test_lesson_4_shows_what_its_text_claims(shared_folder):
+    notebook, _ = run_once(LESSON, "source", shared_folder)
     text = printed(notebook)
 
     def numbers(pattern):
@@ -52,8 +52,8 @@ def test_lesson_4_shows_what_its_text_claims():
     assert training == 1.0 and 0.4 < held_out < 0.6
 
 
-def test_the_part_with_trl_runs_or_says_what_is_missing():
-    notebook, _ = run_once(LESSON, "source")
+def test_the_part_with_trl_runs_or_says_what_is_missing(shared_folder):
+    notebook, _ = run_once(LESSON, "source", shared_folder)
     text = printed(notebook)
     if "This section needs" in text:
         pytest.skip("transformers, trl, datasets or tokenizers is missing; the lesson said so and went on")
@@ -62,6 +62,6 @@ def test_the_part_with_trl_runs_or_says_what_is_missing():
     assert 0.4 < accuracy < 0.65
 
 
-def test_no_cell_takes_much_of_the_lessons_time():
-    notebook, seconds = run_once(LESSON, "source")
+def test_no_cell_takes_much_of_the_lessons_time(shared_folder):
+    notebook, seconds = run_once(LESSON, "source", shared_folder)
     assert seconds < 180  # the promise is 120 on a machine that does nothing else

@@ -4,15 +4,15 @@ import re
 
 import pytest
 
-from ..test_lessons import printed, run_once
+from ..running import printed, run_once
 
 pytestmark = pytest.mark.slow
 LESSON = "06_policy_gradients_ppo"
 
 
 @pytest.fixture(scope="module")
-def text():
-    return printed(run_once(LESSON, "source")[0])
+def text(shared_folder):
+    return printed(run_once(LESSON, "source", shared_folder)[0])
 
 
 def numbers(pattern: str, text: str) -> list[float]:

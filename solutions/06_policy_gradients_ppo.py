@@ -307,8 +307,8 @@ for offset in offsets:
 saved = noise["no baseline"][-1] / noise["baseline: mean of the others"][-1]
 rl.plots.show(
     figures.plot_gradient_noise(offsets, noise, f"Without a baseline, adding 10 to all rewards means {saved:.0f} times the variance"),
-    alt="Gradient variance against the constant added to all rewards. Without a baseline it rises from 0.2 to almost 9 times the "
-    "squared gradient; with a baseline it stays at 0.2.",
+    alt="Gradient variance against the constant added to all rewards, in units of the squared gradient: "
+    + "; ".join(f"{name} from {values[0]:.1f} to {values[-1]:.1f}" for name, values in noise.items()) + ".",
 )
 
 # %% [markdown]
@@ -699,7 +699,7 @@ rl.plots.show(
     ),
     alt="Left: J against texts written for REINFORCE without and with a baseline, and PPO; bands over five seeds. PPO reaches the "
     "line J* first, REINFORCE with baseline a little later and lower, REINFORCE without a baseline stays clearly below. Right: the gold reward "
-    "rises from -1.7 to that of the best policy, about 1.7.",
+    f"rises from {rlhf.expectation(log_reference, gold):.1f} to about that of the best policy, {gold_star:.1f}.",
 )
 
 # %% [markdown]
@@ -725,7 +725,7 @@ compared = {"yours": runs["PPO"][:2], "your colleague's": her_runs}
 hers, yours = (np.mean([run.reward[-1] for run in some]) for some in (her_runs, runs["PPO"][:2]))
 rl.plots.show(
     figures.plot_runs(compared, {"reward": {}}, f"Your colleague's reward: {hers:.1f}. Yours: {yours:.1f}."),
-    alt="Learnt reward against texts written. Both curves rise; the colleague's ends about two units higher than yours.",
+    alt="Learnt reward against texts written. Both curves rise; the colleague's ends " + f"{hers - yours:.1f} higher than yours.",
 )
 print(f"final learnt reward: yours {yours:.2f}, your colleague's {hers:.2f}")
 
@@ -742,8 +742,9 @@ rl.plots.show(
         {"kl": {"best policy": rlhf.kl_divergence(best.log(), log_reference)}, "value": {"J*, the best possible": j_star}, "gold": {}},
         "The same runs, on the three curves that she did not show",
     ),
-    alt="Three panels. KL: yours levels off at 2.4 nats, the colleague's jumps to about 18. J: yours reaches J*, hers falls far below 0. Gold reward: "
-    "yours rises, hers ends below that of the reference.",
+    alt=f"Three panels. KL: yours levels off at {runs['PPO'][0].kl[-1]:.1f} nats, hers jumps up to {max(her_runs[0].kl):.0f}. J: yours reaches J*, "
+    f"hers ends at {her_runs[0].value[-1]:.1f}. Gold reward: yours ends at {runs['PPO'][0].gold[-1]:.1f}, hers at "
+    + " and ".join(f"{run.gold[-1]:.1f}" for run in her_runs) + f"; the reference has {rlhf.expectation(log_reference, gold):.1f}.",
 )
 print(f"her KL {her_runs[0].kl[-1]:.1f} nats, her J {her_runs[0].value[-1]:.2f}, her gold reward {her_runs[0].gold[-1]:.2f}")
 print("what her policy writes:")
@@ -835,7 +836,7 @@ rl.plots.show(
         f"Beyond {path['kl'][peak]:.0f} nats a better score means a worse answer",
     ),
     alt="Learnt and gold reward of the exact best policy against its KL to the reference. Both rise at first; the learnt reward goes on "
-    "rising while the gold reward peaks near 2 and then falls below where it started.",
+    "rising " + f"while the gold reward peaks at {path['gold'][peak]:.1f} and then falls to {path['gold'][-1]:.1f}.",
 )
 print(f"gold reward: {path['gold'][0]:.2f} at beta 100, highest {path['gold'][peak]:.2f} at beta {betas[peak]:.2f} and KL {path['kl'][peak]:.1f}, ", end="")
 print(f"at the end {path['gold'][-1]:.2f} at KL {path['kl'][-1]:.1f}\n")
@@ -848,7 +849,7 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # concludes: the more, the better. A policy that pushes the score far enough finds exactly this, and it is no bug of
 # PPO: these are *exact* optima.
 #
-# This is Goodhart's law, and lesson 7 is about it. The KL penalty is what kept our PPO run on the good side of the peak.
+# This is Goodhart's law. (Lesson 7 will be about it; it is not there yet.) The KL penalty is what kept our PPO run on the good side of the peak.
 
 # %% [markdown]
 # ## 11. Reflection and next steps
@@ -908,7 +909,8 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # 2 points, one for each thing with its sign of trouble. For example:
 # - the KL to the reference: it keeps rising, or jumps far up, in place of levelling off after a few nats (wrong sign, missing penalty);
 # - samples: repeated, short or identical texts;
-# - people's judgement (gold) on new samples, or a second reward model trained on other pairs: it does not rise with the learnt reward;
+# - people's judgement (gold) on new samples, or a reward model trained on fresh comparisons of the policy's own texts: it does not rise with the learnt reward.
+#   A second reward model trained on other pairs of the REFERENCE's texts is no such sign, and gets no credit: it makes the same mistake, and rises too;
 # - the entropy of the policy: falls to 0.
 # No credit for a second look at the learnt reward or the training loss.
 # ### END MARK SCHEME
@@ -940,5 +942,5 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # - L. Ouyang et al., Training language models to follow instructions with human feedback (2022): PPO with a KL penalty per token, as in section 7.
 # - E. J. Hu et al., LoRA (2021): adapters that start at zero.
 #
-# **Next lesson.** Lesson 7 goes over the peak of section 10 on purpose: how does the gap between learnt and gold reward
-# grow, can one see it coming, and what helps?
+# **Next lesson.** Lesson 7, which goes over the peak of section 10 on purpose, is not there yet. Until it is: try the three
+# experiments above.

@@ -16,7 +16,7 @@ from reward_lab.trainer import training_step as right_step
 
 training_step = Exercise(
     "training_step",
-    first_step="Score both halves of the batch with `model`, and compute the mean Bradley-Terry loss.",
+    first_step="List the four things that a training step does, in their order; begin with the loss.",
 )
 
 Step = Callable[[torch.nn.Module, torch.optim.Optimizer, Tensor, Tensor], float]

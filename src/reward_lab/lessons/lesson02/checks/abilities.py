@@ -15,7 +15,8 @@ from .vectors import Solve, agree, as_vector, draw_table, expect_value_error, re
 
 bt_mle = Exercise(
     "bt_mle",
-    first_step="Write the log-likelihood of the table for given abilities, and raise it step by step.",
+    first_step="Decide on a way up the hill (section 3 has the equation at its top), and on "
+    "what to do where there is no top.",
 )
 
 

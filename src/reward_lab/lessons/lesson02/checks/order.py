@@ -15,7 +15,7 @@ from .vectors import Solve, agree, as_vector, draw_table, expect_value_error, re
 
 bt_order_effect = Exercise(
     "bt_order_effect",
-    first_step="Write the log-likelihood with one more parameter, alpha, which is added to the margin of the side at home.",
+    first_step="Ask of each of the two tables: what is the margin of the winner, seen from its side?",
 )
 
 

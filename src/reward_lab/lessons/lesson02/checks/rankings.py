@@ -16,7 +16,8 @@ from .vectors import vector_text
 
 plackett_luce_nll = Exercise(
     "plackett_luce_nll",
-    first_step="Put the scores into the order of the ranking: `scores[ranking]`.",
+    first_step="Write down the choices that the ranking [2, 1, 0] makes, one after the other, "
+    "and the probability of each.",
 )
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -14,7 +14,7 @@ from reward_lab.statistics.calibration import index_of_bin
 
 calibration = Exercise(
     "calibration",
-    first_step="Find the bin of each probability: the whole part of `probabilities * bins`, with 1.0 in the last bin.",
+    first_step="Put the four pairs of the example into their bins by hand, then let the code do that first.",
 )
 
 KEYS = ("ece", "brier", "curve")

@@ -11,8 +11,7 @@ from .margins import Loss, expect_loss, margins, rate
 
 smoothed_bt_loss = Exercise(
     "smoothed_bt_loss",
-    first_step="Compute `-F.logsigmoid(margin)`, the loss if the label is right, and `-F.logsigmoid(-margin)`, the "
-    "loss if it is wrong.",
+    first_step="Work the first pair of the example by hand, and note which two losses you average.",
 )
 
 SMOOTHED_MISTAKES: dict[str, Loss] = {

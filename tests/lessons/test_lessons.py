@@ -1,6 +1,5 @@
 """Lessons run: the source with its answers, and the student's copy from its first cell to its last."""
 
-import base64
 import io
 import re
 
@@ -9,6 +8,8 @@ import numpy as np
 import pytest
 
 from grader.build import lesson_sources
+
+from grader.headless import pictures
 
 from .running import run_once
 
@@ -75,9 +76,9 @@ def test_the_student_copy_reaches_its_end_with_every_check_not_yet(student):
 
 def test_every_figure_has_a_text_for_those_who_can_not_see_it_and_is_not_blank(source):
     notebook, _ = source
-    figures = [o for c in notebook.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
+    figures = pictures(notebook)
     assert figures
-    for figure in figures:
-        assert len(figure.metadata["image/png"]["alt"]) > 40
-        pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(figure.data["image/png"])))
+    for figure, alt in figures:
+        assert len(alt) > 40
+        pixels = matplotlib.image.imread(io.BytesIO(figure))
         assert min(pixels.shape[:2]) > 200 and np.std(pixels[..., :3]) > 0.02

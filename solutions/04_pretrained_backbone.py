@@ -44,7 +44,7 @@ import reward_lab as rl
 from reward_lab import language
 from reward_lab.language import ecosystem, grammar
 from reward_lab.lessons import start
-from reward_lab.lessons.lesson04 import check, experiments, figures
+from reward_lab.lessons.lesson04 import check, experiments, figures, predict
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
 device = start(SEED)
@@ -109,8 +109,9 @@ for better, worse in zip(preferred, rejected, strict=True):
 # **Predict, then run.** On unrelated stories, how far does a bag of words get? 0.5, 0.7 or 0.9?
 
 # %% tags=["experiment"]
-my_guess = None  # held-out accuracy of a bag of words on unrelated stories
+predict("bag_of_words", ...)  # in place of the dots: a number from 0 to 1
 
+# %% tags=["experiment"]
 
 def with_coin(reward_preferred, reward_rejected):
     """Accuracy if a coin decides where the rewards are tied."""
@@ -129,14 +130,18 @@ for kind, same_words in (("twins", True), ("unrelated", False)):
     rl.train_reward_model(network, pairs, new_pairs, rl.TrainConfig(epochs=4, batch_size=64, log_every=0), device)
     neural = with_coin(*(rl.score_in_batches(network, part) for part in new_pairs))
     print(f"{kind:>9}: held-out accuracy of the linear fit {linear:.3f}, of lesson 1's network {neural:.3f}, oracle 1.000")
-print(f"your guess: {my_guess}")
+predict.compare("bag_of_words", neural)
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # On twins exactly 0.500, as it must be. On unrelated stories the linear fit still guesses, because every word is good
 # news as often as bad: *helped* is good unless *never* stands before it. The network can use the number of *nevers*
 # together with the verbs, which helps a little. The rest of the meaning is in the order.
 #
 # To go beyond that, a model has to read. From here on all pairs are twins.
+#
+# </details>
 
 # %% [markdown]
 # ## 3. Learning to read: next-token prediction
@@ -241,14 +246,16 @@ Code(inspect.getsource(language.TinyTransformer.forward), language="python")
 #
 # **Predict, then run.** The loss starts near $\ln 33 = 3.5$. Does the model learn grammar and meaning at the same
 # time, or one after the other?
+#
+# Choices: **1** both at the same time; **2** grammar first; **3** meaning first.
 
 # %% tags=["experiment"]
-my_guess = None  # "together" or "one after the other"
+predict("grammar_and_meaning", ...)  # in place of the dots: 1, 2 or 3
 
+# %% tags=["experiment"]
 language_model = experiments.Pretraining(SEED, device=device)
 print(f"best possible loss {grammar.best_corpus_loss():.3f} nats per token; always guessing calm: {0.3**2 + 2 * 0.35**2:.3f} right")
 language_model.run(400, log_every=50)
-print(f"your guess: {my_guess}")
 
 # %% tags=["experiment"]
 history = language_model.run(400)
@@ -256,13 +263,18 @@ lm = language_model.model
 print(f"{sum(p.numel() for p in lm.parameters()):,} parameters, {history.seconds:.0f} s in all")
 print(f"pretrained: loss {history.loss[-1]:.3f} (best possible {grammar.best_corpus_loss():.3f}), ", end="")
 print(f"mood right in {history.mood_accuracy[-1]:.3f} (best possible 1.000)")
+predict.compare("grammar_and_meaning")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # One after the other. Within 100 steps the model knows which kind of word follows which: the loss has lost most of
 # its height, and the moods are still guesses. Over the next few hundred steps it finds out how negation and word
 # order make the mood. In the loss that is a small step. In what the model understands it is nearly everything.
 #
 # Nobody told it what *never* means.
+#
+# </details>
 
 # %% [markdown]
 # ### 4.1 A bug that looks like success
@@ -274,6 +286,9 @@ print(f"mood right in {history.mood_accuracy[-1]:.3f} (best possible 1.000)")
 #         return F.cross_entropy(logits[real], token_ids[real])
 #
 # **Predict, then run.** Read the code. What will the training loss be after 150 steps, and what has the model learnt?
+
+# %% tags=["experiment"]
+predict("no_shift", ...)  # in place of the dots: the loss on new stories, in nats
 
 # %% tags=["experiment"]
 def without_shift(logits, token_ids, attention_mask):
@@ -290,6 +305,7 @@ with torch.no_grad():
 print(f"the colleague's loss on new stories: {without_shift(logits, ids, mask):.4f}")
 print(f"next-token loss of the same model: {language.next_token_loss(logits, ids, mask):.2f}")
 print(f"mood right in {experiments.mood_accuracy(wrong.model, device):.3f} of new stories")
+predict.compare("no_shift", without_shift(logits, ids, mask))
 
 # %% [markdown]
 # <details><summary>What is wrong?</summary>The shift is missing. Each place is asked for its own token, which it can see. The model learns to
@@ -486,8 +502,9 @@ check.data_efficiency(data_efficiency)
 # **Predict, then run.** How many pairs does the model from scratch need to match the pretrained one with 50?
 
 # %% tags=["experiment"]
-my_guess = None  # a number of pairs
+predict("scratch_needs", ...)  # in place of the dots: a number of pairs
 
+# %% tags=["experiment"]
 SIZES, SEEDS = list(experiments.STEPS), [0, 1, 2]
 
 
@@ -553,9 +570,11 @@ print("pairs      " + "".join(f"{name:>20}" for name in results))
 for n_pairs in SIZES:
     rows = [result[n_pairs] for result in results.values()]
     print(f"{n_pairs:6,}     " + "".join(f"{row['mean']:>12.3f} +- {row['std']:.3f}" for row in rows))
-print(f"oracle 1.000, bag of words 0.500; your guess: {my_guess}")
+print("oracle 1.000, bag of words 0.500")
 
 few, many = results["frozen"][50]["mean"], results["scratch"][10_000]["mean"]
+enough = next((f"{n:,}" for n in SIZES if results["scratch"][n]["mean"] >= few), f"more than {SIZES[-1]:,}, with these steps")
+predict.compare("scratch_needs", enough)
 ends = {name: (result[SIZES[0]]["mean"], result[SIZES[-1]]["mean"]) for name, result in results.items()}
 rl.plots.show(
     figures.plot_data_efficiency(

@@ -13,7 +13,7 @@ from traitlets.config import Config
 from grader.headless import pictures
 from reward_lab import plots
 
-ALT = "Left: the loss falls to 0 & stays <there>. Right: the \"same\", for Łukasz' model."
+ALT = 'Left: the loss falls to 0 & stays <there>. Right: the "same", for Łukasz\' model.'
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +70,6 @@ def test_a_png_output_with_alt_in_its_metadata_would_not_do(notebook):
     ((png, _),) = pictures(notebook)
     cell = nbformat.v4.new_code_cell("show()")
     data = {"image/png": base64.b64encode(png).decode()}
-    cell.outputs = [
-        nbformat.v4.new_output("display_data", data=data, metadata={"image/png": {"alt": ALT}})
-    ]
+    cell.outputs = [nbformat.v4.new_output("display_data", data=data, metadata={"image/png": {"alt": ALT}})]
     page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
     assert Page(page).images[0].get("alt") != ALT

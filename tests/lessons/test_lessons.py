@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from grader.build import lesson_sources
-
 from grader.headless import pictures
 
 from .running import run_once

@@ -589,9 +589,13 @@ rl.plots.show(
 )
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # **The figure of this lesson.** With the steps that we gave it, scratch gets less out of 10,000 pairs than a pretrained
 # backbone out of fifty. (With other steps? That is the next section.) And the two ways to use the backbone cross: frozen is the better one where pairs are few, fine-tuned where there are many.
 # (The band is the spread over pairs, heads and scratch backbones. All pretrained rows share one pretraining.)
+#
+# </details>
 
 # %% [markdown]
 # ### 6.1 Was it the pairs, or the steps?

@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup sandbox demo test test-quick style notebooks check grade bench figures clean
+.PHONY: help setup student sandbox demo test test-quick style notebooks check grade bench figures clean
 
 help:
 	@echo "make demo       set up, build, run lesson 1 with its answers, grade a small class"
 	@echo "make test       set up, check style and drift, run all tests"
 	@echo "make test-quick the same without what executes lessons, grades classes or trains for long"
-	@echo "make setup      create the environment in $(VENV)"
+	@echo "make student    a small environment in $(VENV), for working through the lessons"
+	@echo "make setup      the whole environment in $(VENV), for instructors and authors"
 	@echo "make notebooks  build notebooks/ and the nbgrader course in build/course from solutions/"
 	@echo "make check      say whether notebooks/ is what solutions/ builds"
 	@echo "make grade COURSE=folder LESSON=01_reward_modeling"
@@ -27,6 +28,12 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,text,ecosystem,test]'
 	@touch $@
+
+# No stamp: `make setup` afterwards adds the rest to the same environment.
+student:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,notebook]'
+	@echo "== Now: $(BIN)/jupyter lab notebooks/"
 
 # Grading runs submissions in bubblewrap's sandbox. Installed where this user may install; said where not.
 sandbox:

@@ -100,7 +100,7 @@ def test_the_numbers_that_the_text_quotes_are_those_of_the_run(shared_folder):
 
     alpha, percent, even = quoted(LESSON, "Being at home is worth about #, or # % in place of # %")
     assert number(r"home advantage ([\d.]+), standard") == pytest.approx(alpha, abs=0.005) and even == 50
-    assert 100 * number(r"between equals: ([\d.]+)") == percent
+    assert 100 * number(r"between equals: ([\d.]+)") == pytest.approx(percent)
     fell, theory = quoted(LESSON, "Counted twice, it falls to about #, close to the # of theory")
     assert number(r"counted twice: coverage ([\d.]+)") == pytest.approx(fell, abs=0.015) and theory == 0.834
     games, most, pairs = quoted(

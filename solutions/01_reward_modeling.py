@@ -28,7 +28,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
     no_torch = not util.find_spec("torch")
     if no_torch or subprocess.run(pip, capture_output=True).returncode:
         raise RuntimeError("No reward_lab yet. Colab, Kaggle: turn internet on, and "
-                           "run this cell again. Elsewhere: README, For students (make setup)")
+                           "run this cell again. Elsewhere: README (make setup)")
 
 # %%
 import inspect

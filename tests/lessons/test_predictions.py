@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from grader.build import ROOT, lesson_sources
-from reward_lab.lessons.predicting import Prediction, Predictions
+from reward_lab.checks.predicting import Prediction, Predictions
 
 LESSONS = list(lesson_sources())
 CALL = re.compile(r'^predict\("(\w+)", \.\.\.\)  # in place of the dots: .+$')

@@ -1,6 +1,6 @@
 """The questions of lesson 2 that ask for a guess before a result."""
 
-from ..predicting import Prediction, Predictions
+from reward_lab.checks.predicting import Prediction, Predictions
 
 predict = Predictions(
     climber=Prediction(

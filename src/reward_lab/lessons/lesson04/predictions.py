@@ -1,6 +1,6 @@
 """The questions of lesson 4 that ask for a guess before a result."""
 
-from ..predicting import Prediction, Predictions
+from reward_lab.checks.predicting import Prediction, Predictions
 
 predict = Predictions(
     bag_of_words=Prediction(),

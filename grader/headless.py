@@ -4,6 +4,7 @@ import base64
 import tempfile
 import warnings
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
@@ -57,14 +58,40 @@ def execute(
 
 def save_figures(notebook: NotebookNode, folder: Path) -> list[Path]:
     """Write every PNG among a notebook's outputs as figure-NN.png, in order. Returns the files."""
-    images = [
-        output.data["image/png"]
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
-    ]
+    images = [image for image, _ in pictures(notebook)]
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"figure-{number:02d}.png" for number in range(1, len(images) + 1)]
     for file, image in zip(files, images, strict=True):
-        file.write_bytes(base64.b64decode(image))
+        file.write_bytes(image)
     return files
+
+
+def pictures(notebook: NotebookNode) -> list[tuple[bytes, str]]:
+    """Every PNG among a notebook's outputs, in order, with its alt text; `` where it has none.
+
+    They stand in `<img>` elements, as `reward_lab.plots.show` writes them, or are outputs of their own.
+    """
+    found = []
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        data = output.get("data", {})
+        if "image/png" in data:
+            found.append((base64.b64decode(data["image/png"]), ""))
+        else:
+            images = _Images()
+            images.feed(data.get("text/html", ""))
+            found += images.found
+    return found
+
+
+class _Images(HTMLParser):
+    """Collects (PNG, alt text) of the `<img>` elements of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.found: list[tuple[bytes, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        kind, _, data = (values.get("src") or "").partition(";base64,")
+        if tag == "img" and kind == "data:image/png":
+            self.found.append((base64.b64decode(data), values.get("alt") or ""))

@@ -28,14 +28,13 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
     no_torch = not util.find_spec("torch")
     if no_torch or subprocess.run(pip, capture_output=True).returncode:
         raise RuntimeError("No reward_lab yet. Colab, Kaggle: turn internet on, and "
-                           "run this cell again. Elsewhere: make setup, kernel .venv")
+                           "run this cell again. Elsewhere: README (make setup)")
 
 # %%
 import inspect
 import os
 import tempfile
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import Code
@@ -43,7 +42,7 @@ from torch.utils.data import Dataset
 
 import reward_lab as rl
 from reward_lab.lessons import start
-from reward_lab.lessons.lesson01 import check, experiments
+from reward_lab.lessons.lesson01 import check, experiments, predict, shown
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
 device = start(SEED)
@@ -135,21 +134,27 @@ for pair in preference_data:
 #
 # **Predict, then run.** What does the loss do far to the left, where the model is sure and wrong? Does it level
 # off, grow like a straight line, or grow like a square? Decide before you run the cell.
+#
+# Choices: **1** it levels off; **2** it grows like a straight line; **3** it grows like a square.
 
 # %% tags=["experiment"]
-rl.plots.show(
-    rl.plots.plot_bradley_terry(),
-    alt="Left: the sigmoid rises from 0 to 1 and passes 0.881 at a difference of 2 and 0.119 at -2. "
-    "Right: the loss falls to 0 on the right and is nearly a straight line of slope -1 on the left.",
-)
+predict("far_left", ...)  # in place of the dots: 1, 2 or 3
+
+# %% tags=["experiment"]
+shown.bradley_terry()
 for difference in (2.0, 0.0, -2.0):
     loss = rl.bradley_terry_loss(torch.tensor([difference]), torch.tensor([0.0]))
     print(f"difference {difference:+.0f}: loss {loss:.4f}")
+predict.compare("far_left")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # **A straight line.** For a large negative difference $d$ the loss is close to $-d$. A pair that is ranked badly
 # wrong keeps pulling with full force, and no pair pulls with more: the slope never exceeds 1 in size. A pair that is
 # ranked rightly by a wide margin hardly pulls at all.
+#
+# </details>
 
 # %% [markdown]
 # ## 4. Let's build it, part by part
@@ -406,25 +411,31 @@ check.training_step(training_step)
 # The usual recipe: Adam with learning rate 0.001, batches of 32, 20 passes over the 2,000 pairs.
 #
 # **Predict, then run.** Guessing gives an accuracy of 0.5 and a loss of 0.693. Where will 20 epochs take the accuracy on
-# the training pairs? Put your number into the first line of the cell.
+# the training pairs?
 
 # %% tags=["experiment"]
-my_guess = None  # the training accuracy after 20 epochs, for example 0.8
+predict("training_accuracy", ...)  # in place of the dots: a number from 0 to 1
 
+# %% tags=["experiment"]
 reward_model, history = experiments.run_recipe(experiments.USUAL, SEED, device)
 for epoch in (1, 5, 10, 15, 20):
     loss, accuracy = history.train_loss[epoch - 1], history.train_accuracy[epoch - 1]
     print(f"epoch {epoch:2d}: training loss {loss:.4f}, training accuracy {accuracy:.3f}")
-print(f"your guess: {my_guess}")
+predict.compare("training_accuracy", history.train_accuracy[-1])
 
 # %% tags=["experiment"]
 rl.plots.show(
     rl.plots.plot_history(history, "The training loss goes to 0, the training accuracy to 1", held_out=False),
-    alt="Training loss falls from 0.67 to nearly 0 and training accuracy rises from 0.64 to 1.0 within ten epochs.",
+    alt=f"Training loss falls from {history.train_loss[0]:.2f} to {history.train_loss[-1]:.2f} and training accuracy rises from "
+    f"{history.train_accuracy[0]:.2f} to {history.train_accuracy[-1]:.2f}; after ten of twenty epochs it is {history.train_accuracy[9]:.2f}.",
 )
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # Every one of the 2,000 pairs is ranked correctly, and the loss is almost 0. Many tutorials stop here.
+#
+# </details>
 
 # %% [markdown]
 # ## 8. Final output
@@ -451,7 +462,8 @@ rl.plots.show(
     rl.plots.plot_quality_against_reward(
         {"texts around one value": on_clustered}, "Higher quality, higher reward"
     ),
-    alt="Predicted reward rises with true quality, from strongly negative at 100 to strongly positive at 900.",
+    alt=f"Predicted reward rises with true quality, from {on_clustered[1][0]:.0f} at {on_clustered[0][0]:.0f} to "
+    f"{on_clustered[1][-1]:.0f} at {on_clustered[0][-1]:.0f}.",
 )
 print(f"correlation between true quality and predicted reward: {correlation:.2f}")
 
@@ -529,8 +541,9 @@ check.held_out_report(held_out_report)
 # **Predict, then run.** The training accuracy is 1.000. What is the accuracy on the new pairs? Commit to a number.
 
 # %% tags=["experiment"]
-my_guess = None  # the held-out accuracy, for example 0.95
+predict("held_out_accuracy", ...)  # in place of the dots: a number from 0 to 1
 
+# %% tags=["experiment"]
 held_out = tuple(part.to(device) for part in experiments.held_out_pairs(SEED))
 train = tuple(part.to(device) for part in dataset.pairs)
 report = rl.held_out_report(reward_model, train, held_out)
@@ -539,22 +552,27 @@ print(f"training accuracy      {report['train_accuracy']:.3f}        0.500      
 print(f"held-out accuracy      {report['held_out_accuracy']:.3f}        0.500         1.000")
 print(f"training loss          {history.train_loss[-1]:.3f}        0.693         0.000")
 print(f"held-out loss          {history.held_out_loss[-1]:.3f}        0.693         0.000")
-print(f"your guess: {my_guess}")
+predict.compare("held_out_accuracy", report["held_out_accuracy"])
 
 # %% tags=["experiment"]
 rl.plots.show(
     rl.plots.plot_history(
         history, f"Trained to {report['train_accuracy']:.3f}, worth {report['held_out_accuracy']:.2f}: it learnt the pairs"
     ),
-    alt="Training accuracy reaches 1.0 while held-out accuracy stays below 0.7. Training loss falls to 0 while "
-    "held-out loss rises from 0.68 to about 2, far above the 0.693 of guessing.",
+    alt=f"Training accuracy reaches {history.train_accuracy[-1]:.2f} while held-out accuracy never exceeds {max(history.held_out_accuracy):.2f}. "
+    f"Training loss falls to {history.train_loss[-1]:.2f} while held-out loss rises from {min(history.held_out_loss):.2f} to "
+    f"{history.held_out_loss[-1]:.1f}, far above the {rl.plots.CHANCE_LOSS:.3f} of guessing.",
 )
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # The held-out accuracy is about two thirds. And look at the held-out **loss**: it ends at about 2, almost three times what
 # guessing costs. The model is not only wrong on one pair in three, it is sure of itself where it is wrong.
 #
 # The dashed curve turns upward after a few epochs. Had we looked at training numbers only, we would never have known.
+#
+# </details>
 
 # %% [markdown]
 # ### 8.2 Why the correlation looked so good
@@ -567,22 +585,23 @@ rl.plots.show(
 # **Predict, then run.** What will the correlation be on uniform sequences, like those of the training pairs?
 
 # %% tags=["experiment"]
+predict("uniform_correlation", ...)  # in place of the dots: a number from -1 to 1
+
+# %% tags=["experiment"]
 uniform = torch.randint(0, 1000, (500, 20), generator=generator)
 on_uniform = quality_and_reward(reward_model, uniform)
-rl.plots.show(
-    rl.plots.plot_quality_against_reward(
-        {"texts around one value": on_clustered, "uniform texts, as in training": on_uniform},
-        "The same model on easy texts and on the texts that matter",
-    ),
-    alt="Left: 20 clustered texts on a clear rising line. Right: 500 uniform texts in a wide cloud between "
-    "qualities 350 and 650, in which reward rises only weakly with quality.",
-)
+shown.two_kinds_of_texts(on_clustered, on_uniform)
 print(f"correlation on clustered texts {np.corrcoef(*on_clustered)[0, 1]:.2f}, ", end="")
 print(f"on uniform texts {np.corrcoef(*on_uniform)[0, 1]:.2f}")
+predict.compare("uniform_correlation", np.corrcoef(*on_uniform)[0, 1])
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # **The lesson in the figure.** A test on easy cases flatters every model. Test on the kind of input that the model will
 # be used on.
+#
+# </details>
 
 # %% [markdown]
 # ### 8.3 A yardstick
@@ -593,30 +612,30 @@ print(f"on uniform texts {np.corrcoef(*on_uniform)[0, 1]:.2f}")
 # initialisation to get wrong. A small L2 penalty keeps the weights finite.
 #
 # **Predict, then run.** It has 1,000 weights, the network 88,961. Which one ranks new pairs better?
+#
+# Choices: **1** the network; **2** the linear fit; **3** both about equally well.
+
+# %% tags=["experiment"]
+predict("network_or_linear", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 weights = rl.fit_linear_bradley_terry(*train, vocab_size=1000)
 linear_accuracy = rl.preference_accuracy(*(rl.linear_reward(weights, part) for part in held_out))
 print(f"held-out accuracy: network {report['held_out_accuracy']:.3f}, linear fit {linear_accuracy:.3f}, best possible 1.000")
-
-figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
-axis.plot(weights.cpu(), ".", color=rl.plots.BLUE, markersize=3, label="learnt weight of each token")
-line = np.polyfit(np.arange(1000), weights.cpu(), 1)
-axis.plot(np.polyval(line, np.arange(1000)), color=rl.plots.ORANGE, label="straight line through them")
-axis.set(xlabel="token id", ylabel="weight", title="The linear fit finds the rule, with noise on every token")
-axis.legend(fontsize=8)
-rl.plots.show(
-    figure,
-    alt="Learnt weights rise with the token id, from negative to positive, in a noisy band around a straight line.",
-)
+shown.linear_weights(weights)
+predict.compare("network_or_linear")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # The linear fit beats the network by more than 0.1 on the same 2,000 pairs. So the pairs held more than the
 # network took from them.
 #
 # The figure also shows what limits the linear fit. The true rule is a straight line: token 700 is worth a little more
 # than token 699. But the fit does not know that neighbours are alike. It learns every token from the 80 times it occurs, and the
 # noise that remains costs the last 0.18.
+#
+# </details>
 
 # %% [markdown]
 # ### 8.4 Three cures
@@ -669,15 +688,26 @@ results["weight decay 3"] = over_seeds(experiments.WEIGHT_DECAY)
 # fingerprints are gone: what the embeddings come to hold has to be learnt.
 #
 # **Predict, then run.** Only the start differs; the model can still fit every training pair. Will it?
+#
+# Choices: **1** yes, and nothing else changes; **2** yes, and it ranks more new pairs rightly; **3** no, it
+# can't fit them any more.
+
+# %% tags=["experiment"]
+predict("small_start", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 results["embeddings start at 0.02"] = over_seeds(experiments.SMALL_START)
+predict.compare("small_start")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # The training accuracy is 1.000 again, so no freedom was taken away. The held-out accuracy is up by more than 0.1.
 # Two models can fit the same pairs perfectly and differ in what they say about new ones. **Where training
 # starts decides which of them you get.** But the held-out loss is still far above 0.693: the model is still
 # too sure of itself. Weight decay mends that, so we take both, and larger batches. (Guessing has a held-out loss of 0.69.)
+#
+# </details>
 
 # %% tags=["experiment"]
 results["small start, decay 5, batch 500"] = over_seeds(experiments.BEST)
@@ -694,12 +724,13 @@ rl.plots.show(
     rl.plots.plot_seeds(
         results,
         limits={"guessing": 0.5, "linear fit, same pairs": float(np.mean(linear)), "best possible": 1.0},
-        title=f"Same model, same 2,000 pairs, training accuracy 1.0: {usual:.2f} or {start:.2f}\n"
+        title=f"Same model, 2,000 pairs, all of them ranked rightly: {usual:.2f} or {start:.2f}\n"
         "on new pairs, depending on where training starts",
         xlabel="held-out accuracy",
     ),
-    alt="Held-out accuracy of five recipes, five seeds each: usual recipe about 0.70; fresh pairs 0.93; weight "
-    "decay, a small start, and both together about 0.81 to 0.82, next to the linear fit's 0.82. Best possible 1.0.",
+    alt="Held-out accuracy of five recipes, mean of five seeds each: "
+    + "; ".join(f"{name} {np.mean(values):.2f}" for name, values in results.items())
+    + f". The linear fit has {np.mean(linear):.2f}, guessing 0.5, the best possible is 1.",
 )
 
 # %% [markdown]
@@ -715,6 +746,12 @@ rl.plots.show(
 # half. With the usual recipe, on this split, the held-out accuracy comes out far better than ours.
 #
 # **Predict, then run.** Read the code before you run it. Where does the better number come from?
+#
+# Choices: **1** two judgements of a pair tell more than one; **2** some pairs stand in both halves; **3** there
+# are twice as many pairs to learn from.
+
+# %% tags=["experiment"]
+predict("better_number", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 judgements = [torch.cat([part, part]) for part in dataset.pairs]  # each pair twice: two people judged it
@@ -738,6 +775,7 @@ print(f"{seen.float().mean():.0%} of the held-out pairs were in the training hal
 for name, rows in (("seen in training", seen), ("really new", ~seen)):
     scores = [rl.score_in_batches(model, part[rows]) for part in second_half]
     print(f"accuracy on pairs {name}: {rl.preference_accuracy(*scores):.3f}")
+predict.compare("better_number")
 
 # %% [markdown]
 # ## 9. The same on real words
@@ -773,6 +811,12 @@ for name, title in (("train", "training"), ("held_out", "held-out")):
 # %% [markdown]
 # **Predict, then run.** Now the six texts of section 2. None of them is in the training file. Will the model rank all three pairs
 # rightly? And what will it make of a "text" that only strings everyday words together?
+#
+# Choices: **1** all three pairs right, the string of words last; **2** all three pairs right, the string of
+# words first; **3** not all three pairs right.
+
+# %% tags=["experiment"]
+predict("real_words", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 for pair in preference_data:
@@ -783,13 +827,18 @@ for pair in preference_data:
 
 nonsense = rl.score_texts(model, ["like like a dog a dog guitar telephone like like"], preference_data[0]["prompt"])[0]
 print(f"\nreward {nonsense.reward:+6.2f}  nonsense   {nonsense.completion}")
+predict.compare("real_words")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # All three pairs come out right, each by more than 2. The nonsense beats them all.
 #
 # The model has learnt which *words* go with winning, because no more was needed. Training and held-out accuracy don't
 # show it: the held-out pairs come from the same program, and none of them is nonsense. A language model that is trained towards this reward would
 # soon write "like like a dog". This is **reward hacking**, and later lessons are about it.
+#
+# </details>
 #
 # **Your turn.** Write a text, run the cell, and try to find a good explanation that scores badly.
 

@@ -29,7 +29,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
     no_torch = not util.find_spec("torch")
     if no_torch or subprocess.run(pip, capture_output=True).returncode:
         raise RuntimeError("No reward_lab yet. Colab, Kaggle: turn internet on, and "
-                           "run this cell again. Elsewhere: make setup, kernel .venv")
+                           "run this cell again. Elsewhere: README (make setup)")
 
 # %%
 import inspect
@@ -42,7 +42,7 @@ from IPython.display import Code
 import reward_lab as rl
 from reward_lab import statistics
 from reward_lab.lessons import start
-from reward_lab.lessons.lesson02 import check, figures
+from reward_lab.lessons.lesson02 import check, predict, shown
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
 device = start(SEED)
@@ -81,16 +81,27 @@ print(f"{wins.sum().item()} games")
 # 9 times out of 10. Middle spent its time on Strong, and lost 7 of 10; but Middle beat Climber 6 to 4.
 #
 # **Predict, then run.** Which of the two has the higher win rate, and which is the better player?
+#
+# Choices: **1** Climber leads in both; **2** Climber has the higher win rate, Middle is better; **3** Middle
+# leads in both.
+
+# %% tags=["experiment"]
+predict("climber", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 calendar = torch.tensor([[0, 7, 0, 0], [3, 0, 6, 0], [0, 4, 0, 9], [0, 0, 1, 0]])
 rates = calendar.sum(dim=1) / (calendar + calendar.T).sum(dim=1)
 for name, rate, ability in zip(("Strong", "Middle", "Climber", "Weak"), rates, statistics.bt_mle(calendar), strict=True):
     print(f"{name:8} win rate {rate:.2f}   ability {ability:+.2f}")
+predict.compare("climber")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # Climber has the higher win rate, and the lower ability. A win over Weak is worth little. The abilities know that,
 # because they are found for all players together.
+#
+# </details>
 
 # %% [markdown]
 # ## 3. The mathematics
@@ -148,27 +159,25 @@ Code(inspect.getsource(statistics.reachable), language="python")
 # likelihood for 10,000 iterations. Where will A's ability be after 10, 100, 1,000, 10,000?
 
 # %% tags=["experiment"]
+predict("never_lost", ...)  # in place of the dots: the ability of A after 10,000 iterations, in the first table
+
+# %% tags=["experiment"]
 climbs = {}
 for name, lost in (("A never lost", 0), ("A lost once", 1)):
     table = torch.tensor([[0, 5, 5], [lost, 0, 3], [0, 2, 0]])
     climbs[name] = statistics.bt_mm_path(table, 10_000)[:, 0]
     print(f"{name}: ability of A after", ", ".join(f"{n:,} iterations {climbs[name][n]:.2f}" for n in (10, 100, 1_000, 10_000)))
 
-rl.plots.show(
-    figures.plot_lines(
-        climbs,
-        "Never lost: no iteration is the last one",
-        xlabel="iteration (log scale)",
-        ylabel="ability of A (log-odds)",
-        xscale="log",
-    ),
-    alt="On a logarithmic axis of iterations the ability of a player who never lost rises along a straight line to almost 7; with one "
-    "loss it levels off below 1.6 after about 100 iterations.",
-)
+shown.climbs(climbs)
+predict.compare("never_lost", climbs["A never lost"][-1])
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # With one loss the ability settles. Without one it rises by the same amount for each factor of ten. No
 # error appears, and each of these numbers looks like a result. A good program refuses.
+#
+# </details>
 
 # %% [markdown]
 # ## 4. Your turn
@@ -259,6 +268,11 @@ check.bt_mle(bt_mle)
 # - **Newton's method** divides by the curvature, which section 6 is about.
 #
 # **Predict, then run.** Gradient ascent with a step of 0.02 does well here. What will a step of 0.1 do?
+#
+# Choices: **1** it arrives sooner; **2** it arrives later; **3** it never arrives.
+
+# %% tags=["experiment"]
+predict("step_size", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 def climb(step_from, steps=30):
@@ -281,23 +295,18 @@ gaps = {
     "classical iteration": (statistics.bt_log_likelihood(wins, abilities) - statistics.bt_log_likelihood(wins, statistics.bt_mm_path(wins, 30))).clamp(min=1e-13),
     "Newton": climb(lambda a: torch.linalg.pinv(statistics.bt_information(wins, a)) @ surplus(a)),
 }
-rl.plots.show(
-    figures.plot_lines(
-        gaps,
-        "A gradient step that is too long never arrives;\nthe classical iteration has no step size to get wrong",
-        xlabel="iteration",
-        ylabel="missing log-likelihood (nats)",
-        yscale="log",
-    ),
-    alt="Missing log-likelihood on a log scale. Newton is at rounding error after 4 iterations, the classical iteration after about 27; "
-    "gradient ascent with step 0.02 is still on its way after 30; with step 0.1 the gap stays above 1.",
-)
+shown.ways_up(gaps)
 for name, gap in gaps.items():
     print(f"{name:20} missing after 5 iterations {gap[5]:.1e}, after 30 {gap[30]:.1e}")
+predict.compare("step_size")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # With a step of 0.1 it jumps from one side of the top to the other, for ever. In the training of a network the same thing is called a learning
 # rate that is too high. Newton needs a handful of steps, and a matrix inverse in each.
+#
+# </details>
 #
 # **Against the textbook.** Agresti prints the estimates with Baltimore at 0.
 
@@ -383,8 +392,9 @@ check.bt_standard_errors(bt_standard_errors)
 # exceed 1.96 standard errors, the usual mark for "not just luck"?
 
 # %% tags=["experiment"]
-my_guess = None  # how many of the 21 pairs
+predict("pairs_apart", ...)  # in place of the dots: a number from 0 to 21
 
+# %% tags=["experiment"]
 
 def pair_errors(wins, abilities):
     """Standard errors of all differences of two abilities, (K, K)."""
@@ -402,31 +412,24 @@ errors = statistics.bt_standard_errors(wins, abilities)
 differences = abilities.unsqueeze(1) - abilities
 against_last = pair_errors(wins, abilities)[-1]
 apart = pairs_told_apart(differences, pair_errors(wins, abilities))
-rl.plots.show(
-    figures.plot_intervals(
-        {
-            "centred: the mean is 0": (abilities, errors),
-            "the same fit, Baltimore fixed at 0": (abilities - abilities[-1], against_last),
-        },
-        teams,
-        title=f"273 games tell {apart} of 21 pairs of teams apart: the last place is clear, the first is not",
-        xlabel="ability (log-odds), with 95 % interval",
-    ),
-    alt="Seven teams with abilities from 0.53 (Milwaukee) to -1.05 (Baltimore) and 95 % intervals about 0.4 to either side; the intervals of the first "
-    "five overlap widely. On the right the same fit with Baltimore at 0: wider intervals, none for Baltimore.",
-)
+shown.intervals(teams, abilities, errors, against_last, apart)
 print(f"{'':12}ability  standard error  with Baltimore at 0")
 for team, ability, error, other in zip(teams, abilities, errors, against_last, strict=True):
     print(f"{team:12}{ability:+7.2f}{error:16.3f}{other:21.3f}")
-print(f"pairs told apart: {apart} of 21; your guess: {my_guess}")
+print(f"pairs told apart: {apart} of 21")
+predict.compare("pairs_apart", apart)
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # **The figure of this lesson.** Milwaukee is first in the table, and can't be told apart from the four teams below it. Most pairs can't be. The last
 # place is clearer: Baltimore differs from every other team, though from Cleveland only just. (And these are 21 questions. Among equal teams, one in twenty would seem to differ by luck.)
 #
 # Left and right show **one** fit. On the right all uncertainty is relative to Baltimore, so Baltimore itself seems to have none. The intervals
 # of single abilities depend on what we call zero; differences do not. So do not ask whether two intervals overlap. Ask for the
 # standard error of the difference, from the whole covariance matrix: $C_{ii} + C_{jj} - 2 C_{ij}$.
+#
+# </details>
 #
 # **Is the first one the best?** Suppose that the abilities were exactly as estimated, and play the season 2,000 times again.
 # How often will Milwaukee, then truly the best, have the most wins?
@@ -455,6 +458,11 @@ print("first place in", ", ".join(f"{s:.0%} {team}" for team, s in zip(teams, sh
 # The colleague checked the abilities against the textbook: they agree to the last digit.
 #
 # **Predict, then run.** What is wrong, then?
+#
+# Choices: **1** the order of the teams; **2** the standard errors; **3** nothing.
+
+# %% tags=["experiment"]
+predict("counted_twice", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 logs = []  # (winner, loser), one line per entry in a log
@@ -471,6 +479,7 @@ fitted = statistics.bt_mle(collected)
 print(f"largest difference between the two fits: {(fitted - abilities).abs().max():.6f}")
 print(f"standard error of Milwaukee: {statistics.bt_standard_errors(collected, fitted)[0]:.3f}, in place of {errors[0]:.3f}")
 print(f"pairs told apart: {pairs_told_apart(differences, pair_errors(collected, fitted))}, in place of {apart}")
+predict.compare("counted_twice")
 
 # %% [markdown]
 # <details><summary>What is wrong?</summary>The estimate is the top of the hill, and doubling every count doubles the hill: the top stays where it was. But the hill
@@ -505,7 +514,8 @@ rl.plots.show(
         title="The abilities are the same; only one of the two keeps its promise",
         xlabel="share of 95 % intervals that hold the truth",
     ),
-    alt="Coverage over ten seeds: with every game counted once about 0.95, as promised; counted twice about 0.82, near the 0.834 of theory.",
+    alt="Coverage, mean of ten seeds: "
+    + "; ".join(f"{name} {np.mean(shares):.2f}" for name, shares in covered.items()) + ". Promised are 95 %, and theory says 83.4 % where games are counted twice.",
 )
 for name, shares in covered.items():
     print(f"{name}: coverage {np.mean(shares):.3f}, seeds from {min(shares):.3f} to {max(shares):.3f}")
@@ -611,22 +621,28 @@ check.bt_order_effect(bt_order_effect)
 # **Predict, then run.** How much is it worth to be at home, as the chance of winning against a team of equal strength?
 
 # %% tags=["experiment"]
-my_guess = None  # a probability, for example 0.6
+predict("at_home", ...)  # in place of the dots: a probability, for example 0.6
 
+# %% tags=["experiment"]
 at_home, away = season.home_wins, season.away_wins
 with_effect, alpha = statistics.bt_order_effect(at_home, away)
 _, alpha_error = statistics.bt_order_standard_errors(at_home, away, with_effect, alpha)
 without, with_ = statistics.bt_deviance(at_home, away, abilities), statistics.bt_deviance(at_home, away, with_effect, alpha)
 print(f"home advantage {alpha:.3f}, standard error {alpha_error:.3f} (published: 0.302, 0.131)")
-print(f"chance of the home side between equals: {torch.sigmoid(torch.tensor(alpha)):.3f}; your guess: {my_guess}")
+print(f"chance of the home side between equals: {torch.sigmoid(torch.tensor(alpha)):.3f}")
 print(f"deviance without home advantage {without:.3f} (published: 44.053), with it {with_:.3f}: lower by {without - with_:.2f}")
 print(f"largest change of an ability: {(with_effect - abilities).abs().max():.3f}")
+predict.compare("at_home", torch.sigmoid(torch.tensor(alpha)))
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # Being at home is worth about 0.30, or 57.5 % in place of 50 %: more than two standard errors above 0. It matches the printed value.
 #
 # The abilities hardly move. In this calendar every team is at home about as often as away, so the bonus cancels. Preference data are only
 # like that if somebody made sure: **shuffle which answer is shown first**. Otherwise the bonus of the place ends up in the abilities.
+#
+# </details>
 
 # %% [markdown]
 # ## 9. From pairs to rankings
@@ -691,6 +707,11 @@ check.plackett_luce_nll(plackett_luce_nll)
 # independent: if A is before B and B before C, then A is before C, and nobody was asked.
 #
 # **Predict, then run.** We draw rankings of five items with known scores, and fit them both ways. Which will suffer from using the pairs: the estimates, the standard errors, or both?
+#
+# Choices: **1** the estimates; **2** the standard errors; **3** both.
+
+# %% tags=["experiment"]
+predict("pairs_of_rankings", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 true_scores = torch.tensor([1.0, 0.5, 0.0, -0.5, -1.0], dtype=torch.float64)
@@ -718,19 +739,16 @@ for name, fit in (("choices (Plackett-Luce)", statistics.plackett_luce_mle), ("a
     print(f"{'':26} real spread {scores.std(dim=0).mean():.3f}, standard error claimed {np.mean(claimed[name]):.3f}, ", end="")
     print(f"coverage {np.mean(held[name]):.3f}, seeds from {min(held[name]):.3f} to {max(held[name]):.3f}")
 
-rl.plots.show(
-    rl.plots.plot_seeds(
-        held,
-        limits={"promised": 0.95},
-        title="Pairs from rankings: the estimates are right, the claimed certainty is not",
-        xlabel="share of 95 % intervals that hold the truth",
-    ),
-    alt="Coverage over ten seeds: Plackett-Luce about 0.95, as promised; all pairs of the rankings about 0.85.",
-)
+shown.coverage_of_rankings(held)
+predict.compare("pairs_of_rankings")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # Both find the scores. Taking pairs costs a little precision, and breaks the standard errors: ten pairs were counted where four choices were made. It is the bug of section 7 again, in a form that
 # is common in practice.
+#
+# </details>
 
 # %% [markdown]
 # ## 10. A reward model is `bt_mle` with a network in place of the table
@@ -742,6 +760,12 @@ rl.plots.show(
 # - the whole **reward model** of lesson 1, with encoder and head. A team's name is a text of one token.
 #
 # **Predict, then run.** Will the three agree? The network has 489 parameters for seven teams.
+#
+# Choices: **1** all three agree, once they are centred; **2** the network differs from the other two; **3** all
+# three differ.
+
+# %% tags=["experiment"]
+predict("three_models", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 pairs = torch.repeat_interleave(wins.nonzero(), wins[wins > 0], dim=0)  # (273, 2): winner and loser of each game
@@ -784,12 +808,17 @@ for i, team in enumerate(teams):
 for name, r in rewards.items():
     print(f"{name}: {sum(p.numel() for p in models[name].parameters())} parameters, ", end="")
     print(f"largest difference from bt_mle, both centred: {(r - r.mean() - abilities).abs().max():.4f}")
+predict.compare("three_models")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # They agree. The level of the rewards is arbitrary, as it has to be: the loss can't see it, so each model ended wherever its start and its steps took it. Centred, the rewards are the
 # abilities. The 489 parameters do no harm here: on seven texts they can say no more than seven numbers can.
 #
 # So what does a network add? In preference data **hardly any text occurs twice**. Try the table on 20 pairs of 40 different texts:
+#
+# </details>
 
 # %% tags=["experiment"]
 once = torch.zeros(40, 40)

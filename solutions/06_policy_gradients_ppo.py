@@ -28,7 +28,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
     no_torch = not util.find_spec("torch")
     if no_torch or subprocess.run(pip, capture_output=True).returncode:
         raise RuntimeError("No reward_lab yet. Colab, Kaggle: turn internet on, and "
-                           "run this cell again. Elsewhere: make setup, kernel .venv")
+                           "run this cell again. Elsewhere: README (make setup)")
 
 # %%
 import inspect
@@ -40,7 +40,7 @@ from IPython.display import Code
 import reward_lab as rl
 from reward_lab import rlhf
 from reward_lab.lessons import start
-from reward_lab.lessons.lesson06 import check, experiments, figures
+from reward_lab.lessons.lesson06 import check, experiments, figures, predict, shown
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
 device = start(SEED)
@@ -99,6 +99,9 @@ for number in gold.argsort(descending=True, stable=True)[:4]:
 # held-out accuracy; then guess how close a bag of words without places comes.
 
 # %% tags=["experiment"]
+predict("best_accuracy", ...)  # in place of the dots: the best possible accuracy, from 0 to 1
+
+# %% tags=["experiment"]
 rewards, history = experiments.fit_reward_model(world, SEED, device=device)
 _, bag_history = experiments.fit_reward_model(world, SEED, places=False, device=device)
 best_accuracy = experiments.best_accuracy(world, experiments.preference_pairs(world, SEED)[1])
@@ -106,13 +109,18 @@ print("                          training accuracy   held-out accuracy")
 print(f"bag of words                    {bag_history.train_accuracy[-1]:.3f}               {bag_history.held_out_accuracy[-1]:.3f}")
 print(f"words with their places         {history.train_accuracy[-1]:.3f}               {history.held_out_accuracy[-1]:.3f}")
 print(f"gold reward, the best possible    -                 {best_accuracy:.3f}")
+predict.compare("best_accuracy", best_accuracy)
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # Places help, and the model comes within 0.06 of what is possible. What is missing are its mistakes. This is the score that
 # we will now maximise, mistakes included.
 #
 # `rewards` holds the learnt reward of **every** answer. The Bradley-Terry loss does not see a constant added to all rewards, so
 # we have shifted them: their mean under the reference policy is 0.
+#
+# </details>
 
 # %% [markdown]
 # ## 3. What RLHF maximises
@@ -187,6 +195,11 @@ check.kl_optimal_policy(kl_optimal_policy)
 # language has far more answers than anybody can list, so $Z$ can't be computed, and one can only sample.
 #
 # **Predict, then run.** With $\beta = 0.5$, will the best policy write the best-scored answer nearly always, or seldom?
+#
+# Choices: **1** nearly always; **2** every second time or so; **3** seldom.
+
+# %% tags=["experiment"]
+predict("best_policy", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 BETA = 0.5
@@ -201,11 +214,16 @@ print(f"\nJ* = beta log Z = {j_star:.3f}")
 held_by = best.sort(descending=True).values.cumsum(0)
 print(f"the best policy writes the best-scored answer once in {1 / best[rewards.argmax()].item():,.0f} calls")
 print(f"90 % of its probability is spread over {(held_by < 0.9).sum().item() + 1:,} answers")
+predict.compare("best_policy")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # **Seldom.** The reference hardly ever writes that answer, and the price holds the best policy near the reference: it
 # spreads over thousands of answers. It moved about 2.4 nats, and the gold reward went up with the learnt one, from -1.7
 # to 1.7. The way from $J(\pi_{\mathrm{ref}}) = 0$ to $J^*$ is what we now try to walk, with samples only.
+#
+# </details>
 
 # %% [markdown]
 # ## 4. Policy gradients
@@ -293,6 +311,9 @@ check.policy_gradient_loss(policy_gradient_loss)
 # **Predict, then run.** Adding 10 to all rewards changes no preference. What will it do to the noise?
 
 # %% tags=["experiment"]
+predict("noise", ...)  # in place of the dots: the variance becomes how many times as large?
+
+# %% tags=["experiment"]
 offsets = (0.0, 2.0, 5.0, 10.0)
 torch.manual_seed(SEED)
 untrained = rlhf.Policy(world).to(device)
@@ -307,14 +328,19 @@ for offset in offsets:
 saved = noise["no baseline"][-1] / noise["baseline: mean of the others"][-1]
 rl.plots.show(
     figures.plot_gradient_noise(offsets, noise, f"Without a baseline, adding 10 to all rewards means {saved:.0f} times the variance"),
-    alt="Gradient variance against the constant added to all rewards. Without a baseline it rises from 0.2 to almost 9 times the "
-    "squared gradient; with a baseline it stays at 0.2.",
+    alt="Gradient variance against the constant added to all rewards, in units of the squared gradient: "
+    + "; ".join(f"{name} from {values[0]:.1f} to {values[-1]:.1f}" for name, values in noise.items()) + ".",
 )
+predict.compare("noise", saved)
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # With a baseline the constant does no harm at all. Without one, the noise grows with its square, and the estimate
 # hardly points in the right direction any more. At the start our rewards have mean 0 by our own choice, so there the
 # baseline saves nothing. But a policy that learns does not stay at 0.
+#
+# </details>
 
 # %% [markdown]
 # **REINFORCE, the whole loop.** Write 256 answers. The reward of each is its learnt reward minus
@@ -423,6 +449,11 @@ check.kl_estimators(kl_estimators)
 # one that we train for (0.5).
 #
 # **Predict, then run.** $k_3$ has the right mean and is never negative. Is it the best choice everywhere?
+#
+# Choices: **1** yes, everywhere; **2** no, k1 is the best everywhere; **3** no, none is the best everywhere.
+
+# %% tags=["experiment"]
+predict("estimators", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 print("                    bias / true KL                  standard deviation / true KL")
@@ -437,13 +468,18 @@ for beta in (5.0, 2.0, 0.5):
     negative = p[estimates[0] < 0].sum().item()
     print(f"{beta:4.1f}   {true:7.4f}   {bias[0]:6.2f}   {bias[1]:6.2f}   {bias[2]:6.2f}        "
           f"{spread[0]:6.2f}   {spread[1]:6.2f}   {spread[2]:6.2f}       {negative:.0%}")
+predict.compare("estimators")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # **No.** Close to the reference $k_3$ is the clear winner: $k_1$ spreads more than five times as much. Far from it the
 # table turns. $k_3$ contains $e^{-\ell} = q/p$, and an answer that the policy has almost given up, but still writes now
 # and then, makes that enormous. At 2.4 nats its standard deviation is about 15 times the KL itself, and $k_1$, the
 # plain definition, is by far the best. $k_2$ is off by more than half there. Two of the three have the right mean; none
 # is best everywhere.
+#
+# </details>
 
 # %% [markdown]
 # ## 6. From answers to words: advantages
@@ -526,16 +562,27 @@ check.gae(gae)
 #
 # **Predict, then run.** At the start the critic knows nothing: all values are 0. The reward 1 comes after the last of
 # six words. Which words get credit for $\lambda = 0$, for $0.95$, for $1$?
+#
+# Choices: **1** with 0 all six words, with 1 the last; **2** with 0 the last word, with 1 all six; **3** all
+# six, whatever lambda is.
+
+# %% tags=["experiment"]
+predict("credit", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 late_reward = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]])
 for lam in (0.0, 0.95, 1.0):
     advantages, _ = rlhf.gae(late_reward, torch.zeros(1, 7), 1.0, lam)
     print(f"lambda {lam:4.2f}: " + "  ".join(f"{a:.3f}" for a in advantages[0].tolist()))
+predict.compare("credit")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # With $\lambda = 0$ only the last word hears of the reward, until the critic has learnt to pass it on. $0.95$ is the
 # usual choice.
+#
+# </details>
 
 # %% [markdown]
 # ## 7. PPO: take several steps, but not too far
@@ -625,6 +672,11 @@ Code(inspect.getsource(rlhf.kl_shaped_rewards) + "\n\n" + inspect.getsource(rlhf
 #
 # **Predict, then run.** Twenty steps in a row along a stale gradient: a little worse, much worse, or better, because
 # more is learnt from each batch?
+#
+# Choices: **1** a little worse; **2** much worse; **3** better.
+
+# %% tags=["experiment"]
+predict("stale", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 def many_passes(clip):
@@ -640,21 +692,27 @@ many_passes(clip=0.2)
 
 # %% tags=["experiment"]
 many_passes(clip=float("inf"))
+predict.compare("stale")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # **Ruin.** Without clipping, the first batches throw the policy far from everything it knew, to a handful of answers,
 # and it does not come back: it hardly writes anything else, so nothing else can be found to be better. With clipping
 # the same 20 steps are safe, and 10 batches take it most of the way.
+#
+# </details>
 
 # %% [markdown]
 # ## 8. PPO against the exact optimum
 #
 # **Predict, then run.** Five seeds. Each policy writes 20,480 answers; the language has 262,144. How much of the way
-# from $J(\pi_{\mathrm{ref}})$ to $J^*$ will it stand at? Put your number into the first line.
+# from $J(\pi_{\mathrm{ref}})$ to $J^*$ will it stand at?
 
 # %% tags=["experiment"]
-my_guess = None  # for example 0.9
+predict("share_of_way", ...)  # in place of the dots: a number from 0 to 1
 
+# %% tags=["experiment"]
 runs["PPO"], policies = [], []
 
 
@@ -674,7 +732,7 @@ run_ppo(3)
 
 # %% tags=["experiment"]
 run_ppo(4)
-print(f"your guess: {my_guess}")
+predict.compare("share_of_way", float(np.mean([run.share_of_way(j_star) for run in runs["PPO"]])))
 
 # %% tags=["experiment"]
 def texts_needed(run, share=0.95):
@@ -699,14 +757,18 @@ rl.plots.show(
     ),
     alt="Left: J against texts written for REINFORCE without and with a baseline, and PPO; bands over five seeds. PPO reaches the "
     "line J* first, REINFORCE with baseline a little later and lower, REINFORCE without a baseline stays clearly below. Right: the gold reward "
-    "rises from -1.7 to that of the best policy, about 1.7.",
+    f"rises from {rlhf.expectation(log_reference, gold):.1f} to about that of the best policy, {gold_star:.1f}.",
 )
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # **The figure of this lesson.** The dash-dotted line is the most that any policy can reach. PPO gets to it, in every
 # seed, and so does the gold reward get to that of the best policy. REINFORCE with a baseline is close behind. What PPO
 # buys is texts: it needs less than half as many to reach 0.95 of the way, because it uses each batch four times. With a
 # model that takes seconds for one answer, that is what counts.
+#
+# </details>
 
 # %% [markdown]
 # ## 9. A bug that looks like success
@@ -725,7 +787,7 @@ compared = {"yours": runs["PPO"][:2], "your colleague's": her_runs}
 hers, yours = (np.mean([run.reward[-1] for run in some]) for some in (her_runs, runs["PPO"][:2]))
 rl.plots.show(
     figures.plot_runs(compared, {"reward": {}}, f"Your colleague's reward: {hers:.1f}. Yours: {yours:.1f}."),
-    alt="Learnt reward against texts written. Both curves rise; the colleague's ends about two units higher than yours.",
+    alt="Learnt reward against texts written. Both curves rise; the colleague's ends " + f"{hers - yours:.1f} higher than yours.",
 )
 print(f"final learnt reward: yours {yours:.2f}, your colleague's {hers:.2f}")
 
@@ -734,23 +796,25 @@ print(f"final learnt reward: yours {yours:.2f}, your colleague's {hers:.2f}")
 # for both seeds.
 #
 # **Predict, then run.** Before you congratulate her: which other curve would you ask for, and what do you expect it to show?
+#
+# Choices: **1** the loss: it does not fall; **2** the KL: it is far too high; **3** the reward of other seeds:
+# it is lower.
 
 # %% tags=["experiment"]
-rl.plots.show(
-    figures.plot_runs(
-        compared,
-        {"kl": {"best policy": rlhf.kl_divergence(best.log(), log_reference)}, "value": {"J*, the best possible": j_star}, "gold": {}},
-        "The same runs, on the three curves that she did not show",
-    ),
-    alt="Three panels. KL: yours levels off at 2.4 nats, the colleague's jumps to about 18. J: yours reaches J*, hers falls far below 0. Gold reward: "
-    "yours rises, hers ends below that of the reference.",
-)
+predict("other_curve", ...)  # in place of the dots: 1, 2 or 3
+
+# %% tags=["experiment"]
+kl_of_best = rlhf.kl_divergence(best.log(), log_reference)
+shown.other_curves(compared, kl_of_best, j_star, rlhf.expectation(log_reference, gold))
 print(f"her KL {her_runs[0].kl[-1]:.1f} nats, her J {her_runs[0].value[-1]:.2f}, her gold reward {her_runs[0].gold[-1]:.2f}")
 print("what her policy writes:")
 for answer in her_policies[0].sample(3, torch.Generator(device).manual_seed(SEED)):
     print("   ", world.text(answer))
+predict.compare("other_curve")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # Her KL shoots up at once and stays at the end of the scale. That is no policy that pays for its distance. It looks
 # like one that is **paid** for it.
 #
@@ -758,6 +822,8 @@ for answer in her_policies[0].sample(3, torch.Generator(device).manual_seed(SEED
 # something. The policy runs from the reference as fast as it can, into answers on which the reward model has never been
 # trained. The learnt reward likes it there. Compare her line with that of <code>kl_shaped_rewards</code> in section
 # 7.</details>
+#
+# </details>
 
 # %%
 Code(inspect.getsource(experiments.colleagues_rewards), language="python")
@@ -817,6 +883,11 @@ print(f"\ncorrelation of learnt and gold reward on what is written: before {befo
 # for each $\beta$ is a formula, your TODO 1. We let the price fall from 100 to 0.02, and follow both rewards.
 #
 # **Predict, then run.** The learnt reward can only rise when the price falls. What will the gold reward do?
+#
+# Choices: **1** rise, too; **2** rise, and level off; **3** rise, and then fall.
+
+# %% tags=["experiment"]
+predict("gold", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 betas = np.geomspace(100, 0.02, 60)
@@ -827,28 +898,25 @@ for beta in betas:
     path["learnt"].append(rlhf.expectation(log_probs, rewards))
     path["gold"].append(rlhf.expectation(log_probs, gold))
 peak = int(np.argmax(path["gold"]))
-rl.plots.show(
-    figures.plot_optima(
-        path["kl"],
-        {"learnt reward": path["learnt"], "gold reward": path["gold"]},
-        {f"PPO at beta {BETA}, gold reward": (runs["PPO"][0].kl[-1], runs["PPO"][0].gold[-1])},
-        f"Beyond {path['kl'][peak]:.0f} nats a better score means a worse answer",
-    ),
-    alt="Learnt and gold reward of the exact best policy against its KL to the reference. Both rise at first; the learnt reward goes on "
-    "rising while the gold reward peaks near 2 and then falls below where it started.",
-)
+ppo_run = {f"PPO at beta {BETA}, gold reward": (runs["PPO"][0].kl[-1], runs["PPO"][0].gold[-1])}
+shown.path_of_optima(path, peak, ppo_run)
 print(f"gold reward: {path['gold'][0]:.2f} at beta 100, highest {path['gold'][peak]:.2f} at beta {betas[peak]:.2f} and KL {path['kl'][peak]:.1f}, ", end="")
 print(f"at the end {path['gold'][-1]:.2f} at KL {path['kl'][-1]:.1f}\n")
 show_answers("The reward model's favourites", texts[rewards.argsort(descending=True, stable=True)[:4]])
 show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
+predict.compare("gold")
 
 # %% [markdown]
+# <details><summary>What came out</summary>
+#
 # The reward model has understood that restarting and updating are good, and that restarting comes first. It has never
 # seen anybody object to a third restart in a row, because the reference policy hardly ever writes that. So it
 # concludes: the more, the better. A policy that pushes the score far enough finds exactly this, and it is no bug of
 # PPO: these are *exact* optima.
 #
-# This is Goodhart's law, and lesson 7 is about it. The KL penalty is what kept our PPO run on the good side of the peak.
+# This is Goodhart's law. (Lesson 7 will be about it; it is not there yet.) The KL penalty is what kept our PPO run on the good side of the peak.
+#
+# </details>
 
 # %% [markdown]
 # ## 11. Reflection and next steps
@@ -908,7 +976,8 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # 2 points, one for each thing with its sign of trouble. For example:
 # - the KL to the reference: it keeps rising, or jumps far up, in place of levelling off after a few nats (wrong sign, missing penalty);
 # - samples: repeated, short or identical texts;
-# - people's judgement (gold) on new samples, or a second reward model trained on other pairs: it does not rise with the learnt reward;
+# - people's judgement (gold) on new samples, or a reward model trained on fresh comparisons of the policy's own texts: it does not rise with the learnt reward.
+#   A second reward model trained on other pairs of the REFERENCE's texts is no such sign, and gets no credit: it makes the same mistake, and rises too;
 # - the entropy of the policy: falls to 0.
 # No credit for a second look at the learnt reward or the training loss.
 # ### END MARK SCHEME
@@ -940,5 +1009,5 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # - L. Ouyang et al., Training language models to follow instructions with human feedback (2022): PPO with a KL penalty per token, as in section 7.
 # - E. J. Hu et al., LoRA (2021): adapters that start at zero.
 #
-# **Next lesson.** Lesson 7 goes over the peak of section 10 on purpose: how does the gap between learnt and gold reward
-# grow, can one see it coming, and what helps?
+# **Next lesson.** Lesson 7, which goes over the peak of section 10 on purpose, is not there yet. Until it is: try the three
+# experiments above.

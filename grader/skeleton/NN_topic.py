@@ -19,7 +19,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
     no_torch = not util.find_spec("torch")
     if no_torch or subprocess.run(pip, capture_output=True).returncode:
         raise RuntimeError("No reward_lab yet. Colab, Kaggle: turn internet on, and "
-                           "run this cell again. Elsewhere: make setup, kernel .venv")
+                           "run this cell again. Elsewhere: README (make setup)")
 
 # %%
 import reward_lab as rl

@@ -1,5 +1,8 @@
 """The figures that lessons share. Colours are told apart by everybody (Okabe and Ito, 2008), and never alone."""
 
+import base64
+import html
+import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -16,14 +19,25 @@ CHANCE_LOSS = float(np.log(2))
 def show(figure: Figure, alt: str) -> None:
     """Display a figure in a notebook, with a text for those who can't see it, and close it.
 
+    The output is an `<img>` element. An `image/png` output with `alt` in its metadata would be shorter, but JupyterLab and
+    nbconvert ignore it and write `alt=""`. The picture is kept once; where no HTML is shown the text stands for it.
+
     Args:
         figure: what to show.
-        alt: what the figure shows, in a sentence or two; it is kept in the notebook as the image's alt text.
+        alt: what the figure shows, in a sentence or two.
     """
     from IPython.display import display  # here, so that the package works without IPython
 
-    display(figure, metadata={"image/png": {"alt": alt}})
+    display({"text/html": image_element(figure, alt), "text/plain": alt}, raw=True)
     plt.close(figure)
+
+
+def image_element(figure: Figure, alt: str) -> str:
+    """The figure as an HTML `<img>` that holds its PNG, is never wider than the page, and has this alt text."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png", bbox_inches="tight")
+    data = base64.b64encode(png.getvalue()).decode()
+    return f'<img alt="{html.escape(alt)}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
 def new_panels(count: int, width: float = 5.2, height: float = 3.8) -> tuple[Figure, Sequence[Axes]]:

@@ -11,7 +11,7 @@ import pytest
 from grader.__main__ import main as grade
 from grader.build import ROOT, make_course, read_source, released_notebook
 from grader.demo_class import fill, right_answers
-from grader.headless import execute
+from grader.headless import execute, pictures
 from grader.new import main, make_project, write_lesson
 from grader.project import Project, ProjectError, course_project, own_project
 from grader.sandbox import sandbox_problem
@@ -147,10 +147,8 @@ def test_the_lesson_runs_from_first_to_last_cell_and_its_check_gives_full_marks(
     check = next(cell for cell in executed.cells if cell.id == "check_win_rate")
     said = "".join(output.get("text", "") + str(output.get("data", "")) for output in check.outputs)
     assert "10" in said and "not yet" not in said
-    images = [
-        o for cell in executed.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})
-    ]
-    assert len(images) == 1 and images[0].metadata["image/png"]["alt"]
+    ((_, alt),) = pictures(executed)
+    assert alt
 
 
 @pytest.mark.slow

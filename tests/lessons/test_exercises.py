@@ -21,6 +21,17 @@ def student_cells(lesson) -> dict:
     return {cell.id: cell for cell in notebook.cells}
 
 
+def task_of(lesson, name) -> str:
+    """The text that sets an exercise."""
+    cells = list(student_cells(lesson).values())
+    place = next(number for number, cell in enumerate(cells) if cell.id == name)
+    return next(cell.source for cell in reversed(cells[:place]) if cell.cell_type == "markdown")
+
+
+def hints(lesson, name) -> list[str]:
+    return re.findall(r"<summary>Hint \d</summary>(.*?)</details>", task_of(lesson, name))
+
+
 def stub(*arguments):
     raise NotImplementedError
 
@@ -31,6 +42,20 @@ def test_an_empty_exercise_is_not_yet_with_its_next_step(lesson, name):
     report = exercise.report(lambda seed: LocalSubject(stub, "cpu", seed))
     assert report.not_yet and report.score == 0
     assert "not yet" in str(report) and exercise.first_step in str(report)
+
+
+@pytest.mark.parametrize("lesson, name", EXERCISES)
+def test_an_empty_exercise_names_the_hints_and_gives_none(lesson, name):
+    """Costs nothing: no answer is run."""
+    exercise = getattr(CHECKS[lesson], name)
+    report = exercise.report(lambda seed: LocalSubject(stub, "cpu", seed))
+    for shown in (str(report), report._repr_html_()):
+        assert "Hints 1 to 3" in shown and "<code>" not in shown
+    assert not re.search(r"`|\w\(|\w\.\w|\w_\w|[<>=]", exercise.first_step), "that is code"
+    words = set(re.findall(r"\w{4,}", exercise.first_step.lower()))
+    for number, hint in enumerate(hints(lesson, name), 1):
+        said = set(re.findall(r"\w{4,}", re.sub("<.*?>", " ", hint).lower()))
+        assert len(words & said) < 0.6 * len(words), f"this is hint {number}: {hint}"
 
 
 @pytest.mark.parametrize("lesson", CHECKS)
@@ -47,9 +72,7 @@ def test_points_of_checks_and_cells_agree_and_make_ten(lesson):
 
 @pytest.mark.parametrize("lesson, name", EXERCISES)
 def test_every_exercise_has_three_hints_a_solution_idea_and_an_example_by_hand(lesson, name):
-    cells = list(student_cells(lesson).values())
-    place = next(number for number, cell in enumerate(cells) if cell.id == name)
-    task = next(cell.source for cell in reversed(cells[:place]) if cell.cell_type == "markdown")
+    task = task_of(lesson, name)
     assert re.findall(r"<summary>(.*?)</summary>", task) == ["Hint 1", "Hint 2", "Hint 3", "Solution idea"]
     assert "**By hand.**" in task and re.search(r"\| Points \| \d", task) and "| Time |" in task
     assert f"`{name}(" in task

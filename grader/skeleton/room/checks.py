@@ -15,7 +15,7 @@ __all__ = ["win_rate"]
 
 win_rate = Exercise(
     "win_rate",
-    first_step="Compare the two tensors with `>`: the mean of the result is the share of wins.",
+    first_step="Work the example by hand, and say for each pair why it counts or does not.",
 )
 
 Rate = Callable[[Tensor, Tensor], float]

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 
 PRINTED_LINES = 12
+HINTS = "Hints 1 to 3 and the solution idea stand folded below the task, for when you are stuck."
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Report:
     def __str__(self) -> str:
         lines = [self.headline]
         if self.not_yet:
-            return f"{lines[0]}\n  Next step: {self.first_step}"
+            return f"{lines[0]}\n  Next step: {self.first_step}\n  {HINTS}"
         for result in self.results:
             mark = "pass" if result.passed else "FAIL"
             lines.append(f"  [{mark}] {result.title} ({result.points:g} of {result.max_points:g})")
@@ -73,7 +74,7 @@ class Report:
             f"<strong>{html.escape(self.headline)}</strong>",
         ]
         if self.not_yet:
-            parts.append(f"<div>Next step: {_code(self.first_step)}</div>")
+            parts.append(f"<div>Next step: {_code(self.first_step)}</div><div>{HINTS}</div>")
         else:
             parts += [_case_html(result) for result in self.results]
             parts.append(_printed_html(self.results))

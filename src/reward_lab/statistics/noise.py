@@ -43,7 +43,7 @@ class PreferenceWorld:
     Bradley-Terry model holds exactly, and p is known for every pair.
 
     Fields: `num_features`; `scale`, the standard deviation of the true reward. At 1.6 two people who judge the
-    same pair agree on 72 to 73 % of pairs, as labelers do (72.6 +- 1.5 %: Ouyang et al., 2022).
+    same pair agree on 72 % of pairs, about as often as labelers (72.6 +- 1.5 %: Ouyang et al., 2022).
     """
 
     num_features: int = 20

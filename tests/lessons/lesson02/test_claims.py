@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from tests.lessons.test_lessons import printed, run_once
+from ..running import printed, quoted, run_once
 
 pytestmark = pytest.mark.slow
 LESSON = "02_bradley_terry"
 
 
-def test_lesson_2_shows_what_its_text_claims():
-    text = printed(run_once(LESSON, "source")[0])
+def test_lesson_2_shows_what_its_text_claims(shared_folder):
+    text = printed(run_once(LESSON, "source", shared_folder)[0])
 
     def numbers(pattern):
         found = re.search(pattern, text)
@@ -90,3 +90,22 @@ def test_lesson_2_shows_what_its_text_claims():
     assert numbers(r"\nembedding: 7 parameters, .*centred: ([\d.]+)")[0] < 0.001
     assert numbers(r"reward model: 489 parameters, .*centred: ([\d.]+)")[0] < 0.001
     assert "not connected" in text
+
+
+def test_the_numbers_that_the_text_quotes_are_those_of_the_run(shared_folder):
+    text = printed(run_once(LESSON, "source", shared_folder)[0])
+
+    def number(pattern):
+        return float(re.search(pattern, text).group(1))
+
+    alpha, percent, even = quoted(LESSON, "Being at home is worth about #, or # % in place of # %")
+    assert number(r"home advantage ([\d.]+), standard") == pytest.approx(alpha, abs=0.005) and even == 50
+    assert 100 * number(r"between equals: ([\d.]+)") == pytest.approx(percent)
+    fell, theory = quoted(LESSON, "Counted twice, it falls to about #, close to the # of theory")
+    assert number(r"counted twice: coverage ([\d.]+)") == pytest.approx(fell, abs=0.015) and theory == 0.834
+    games, most, pairs = quoted(
+        LESSON, "# games, and the teams are up to # log-odds apart. There are # pairs of teams"
+    )
+    assert (games, pairs) == (273, 21) and number(r"Milwaukee +\+[\d.]+ +([\d.]+)") == pytest.approx(
+        most, abs=0.05
+    )

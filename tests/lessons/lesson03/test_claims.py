@@ -3,16 +3,20 @@
 import re
 
 import pytest
+import torch
 
-from ..test_lessons import printed, run_once
+from reward_lab import statistics
+from reward_lab.lessons.lesson03 import experiments
+
+from ..running import printed, quoted, run_once
 
 pytestmark = pytest.mark.slow
 NAME = "03_noise_ties_calibration"
 
 
 @pytest.fixture(scope="module")
-def text():
-    return printed(run_once(NAME, "source")[0])
+def text(shared_folder):
+    return printed(run_once(NAME, "source", shared_folder)[0])
 
 
 def numbers(pattern: str, text: str) -> list[float]:
@@ -141,3 +145,62 @@ def test_the_calibration_is_that_of_the_text(text):
     scaled = numbers(r"after division by .* ECE ([\d.]+)", text)[0]
     chance = numbers(r"ECE of a calibrated forecaster on as many labels: about ([\d.]+)", text)[0]
     assert 0.18 < plain < 0.25 and scaled < 0.02 and 1.4 < scaled / chance < 3
+
+
+def test_the_numbers_worked_by_hand_are_right():
+    """0.1 s: no run is needed."""
+    margins = torch.tensor([2.0, -1.0], dtype=torch.float64)
+    label, loss, second, second_loss, mean = quoted(
+        NAME,
+        r"= #$, loss #. The second $0.9 \cdot 0.2689 + 0.1 \cdot 0.7311 = #$, loss #. The mean is #",
+    )
+    corrected = [statistics.flip_corrected_loss(margin[None], 0.1).item() for margin in margins]
+    assert (loss, second_loss) == tuple(round(value, 4) for value in corrected)
+    assert (label, second) == tuple(round(float(torch.exp(-torch.tensor(value))), 4) for value in corrected)
+    assert mean == round(statistics.flip_corrected_loss(margins, 0.1).item(), 4)
+    (smoothed,) = quoted(NAME, r"0.3133 = 1.2133$. The mean is #")
+    assert smoothed == round(statistics.smoothed_bt_loss(margins, 0.1).item(), 4)
+
+
+def test_people_agree_as_often_as_the_text_says(text):
+    (percent,) = quoted(NAME, "People agree with each other on # % of pairs here")
+    p = experiments.draw_world(200_000, 7).p
+    assert 100 * (p**2 + (1 - p) ** 2).mean() == pytest.approx(percent, abs=0.4)
+    assert numbers(r"two people agree on ([\d.]+)% of pairs", text)[0] == pytest.approx(percent, abs=0.5)
+    model, people = quoted(NAME, "(in the lesson's world # against #)")
+    (best,) = numbers(r"Bayes accuracy .* ([\d.]+)", text)
+    assert best == pytest.approx(model, abs=0.006) and people == percent / 100
+
+
+def test_the_numbers_that_the_text_quotes_are_those_of_the_run(text):
+    noisy, true = quoted(
+        NAME, "a perfect model scores # against the noisy labels, and about # against what people prefer"
+    )
+    assert numbers(r"   0.2 +([\d.]+) ", text)[0] == pytest.approx(noisy, abs=0.005)
+    assert numbers(r"Bayes accuracy .* ([\d.]+)", text)[0] == pytest.approx(true, abs=0.006)
+    (scale,) = quoted(NAME, "The rewards shrink to # of their scale, and the accuracy hardly moves")
+    low, high = numbers(r"flip rate 0.2: scale ([\d.]+) to ([\d.]+)", text)
+    assert scale - 0.04 < low <= high < scale + 0.04
+    before, after = quoted(NAME, "The ECE falls from about # to below #")
+    plain = numbers(r"plain network +ECE ([\d.]+)", text)[0]
+    scaled = numbers(r"after division by .* ECE ([\d.]+)", text)[0]
+    chance = numbers(r"on as many labels: about ([\d.]+)", text)[0]
+    assert plain == pytest.approx(before, abs=0.05) and 1.3 * chance < scaled < after
+
+
+def test_the_right_choices_are_those_of_the_run(text):
+    from reward_lab.lessons.lesson03 import predict
+
+    choices = {name: question for name, question in predict.questions.items() if question.choices}
+    right = {name: question.choices[question.right - 1] for name, question in choices.items()}
+    situations = ("linear model, 200 pairs, no slips", "linear model, 5,000 pairs, 20 % slips")
+    tables = [compared(text, name) for name in (*situations, "network, 2,000 pairs, 20 % slips")]
+    best = {min(table, key=lambda loss: table[loss]["excess"]) for table in tables}
+    means = [[row["accuracy"] for row in table.values()] for table in tables]
+    spread = [max(values) - min(values) for values in means]
+    assert len(best) > 1 and spread[1] < 0.005 and spread[2] > 0.05
+    assert right["which_loss"] == "it depends, and the accuracy changes with the network"
+    halved = numbers(r"ties halved +([\d.]+) to ([\d.]+)", text)[1]
+    assert halved < 0.8 and right["half_a_win"] == "the abilities shrink"
+    same = re.findall(r"accuracy +before ([\d.]+), after ([\d.]+)", text)
+    assert all(a == b for a, b in same) and right["temperature"] == "no"

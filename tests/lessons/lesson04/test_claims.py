@@ -3,15 +3,19 @@
 import re
 
 import pytest
+import torch
 
-from ..test_lessons import printed, run_once
+from reward_lab import language
+from reward_lab.lessons.lesson04 import experiments
+
+from ..running import printed, quoted, run_once
 
 pytestmark = pytest.mark.slow
 LESSON = "04_pretrained_backbone"
 
 
-def test_lesson_4_shows_what_its_text_claims():
-    notebook, _ = run_once(LESSON, "source")
+def test_lesson_4_shows_what_its_text_claims(shared_folder):
+    notebook, _ = run_once(LESSON, "source", shared_folder)
     text = printed(notebook)
 
     def numbers(pattern):
@@ -43,7 +47,9 @@ def test_lesson_4_shows_what_its_text_claims():
     tuned, frozen, scratch = zip(*table.values(), strict=True)
     assert 0.87 < frozen[0] < 0.95 and tuned[0] < frozen[0] and 0.45 < scratch[0] < 0.55
     assert abs(tuned[1] - frozen[1]) < 0.04
-    assert tuned[2] > 0.975 > frozen[2] and 0.93 < frozen[3] < 0.98 and tuned[3] > 0.995
+    # Where the frozen curve ends depends on the pretraining, and that on rounding: 0.93 on one machine, 0.99 on another.
+    assert tuned[2] > 0.975 and tuned[3] > 0.995 and 0.9 < frozen[3] < tuned[3] - 0.005
+    assert 1 - frozen[2] > 2 * (1 - tuned[2])  # at least twice as many mistakes
     assert 0.6 < scratch[3] < frozen[0] and scratch[2] < 0.65
     (twice,) = numbers(r"10,000 pairs, twice the steps: ([\d.]+)")
     (before,) = numbers(r"10,000 pairs, as before: +([\d.]+)")
@@ -52,8 +58,46 @@ def test_lesson_4_shows_what_its_text_claims():
     assert training == 1.0 and 0.4 < held_out < 0.6
 
 
-def test_the_part_with_trl_runs_or_says_what_is_missing():
-    notebook, _ = run_once(LESSON, "source")
+def test_fine_tuned_and_frozen_differ_with_every_seed_as_the_text_says(shared_folder):
+    text = printed(run_once(LESSON, "source", shared_folder)[0])
+
+    def accuracy(method, pairs):
+        return [
+            float(x)
+            for x in re.findall(rf"{method}, +{pairs} pairs, seed \d: held-out accuracy ([\d.]+)", text)
+        ]
+
+    few = list(zip(accuracy("frozen", "50"), accuracy("fine-tuned", "50"), strict=True))
+    many = list(zip(accuracy("frozen", "1,000"), accuracy("fine-tuned", "1,000"), strict=True))
+    assert len(few) == len(many) == 3
+    assert all(tuned < frozen for frozen, tuned in few) and all(frozen < tuned for frozen, tuned in many)
+    backbone = sum(p.numel() for p in experiments.new_language_model(0).backbone.parameters())
+    assert backbone == pytest.approx(quoted(LESSON, "it has # weights to go")[0], abs=500)
+
+
+def test_scratch_draws_level_with_four_times_the_steps_as_section_6_1_says(shared_folder):
+    """12 s: 1,252 steps on 10,000 pairs."""
+    (steps,) = quoted(LESSON, "with four times (#) it draws about level")
+    assert steps == 4 * experiments.STEPS[10_000]
+    text = printed(run_once(LESSON, "source", shared_folder)[0])
+    tuned = re.findall(r"fine-tuned, +50 pairs, seed \d: held-out accuracy ([\d.]+)", text)
+    (twice,) = re.findall(r"twice the steps: ([\d.]+)", text)
+    backbone = experiments.new_language_model(1000).backbone
+    model = experiments.train_from(backbone, 10_000, seed=0, steps=int(steps))
+    reached = experiments.held_out_accuracy(model)
+    assert reached > float(twice) and abs(reached - sum(map(float, tuned)) / 3) < 0.08
+
+
+def test_the_loss_worked_by_hand_is_right():
+    """No run is needed."""
+    logits = torch.tensor([[[0.0, 1, 0], [2, 0, 0], [0, 0, 5]]])
+    ids = torch.tensor([[2, 1, 0]])
+    loss = language.next_token_loss(logits, ids, torch.ones_like(ids)).item()
+    assert quoted(LESSON, r"The mean is $#$") == [round(loss, 4)]
+
+
+def test_the_part_with_trl_runs_or_says_what_is_missing(shared_folder):
+    notebook, _ = run_once(LESSON, "source", shared_folder)
     text = printed(notebook)
     if "This section needs" in text:
         pytest.skip("transformers, trl, datasets or tokenizers is missing; the lesson said so and went on")
@@ -62,6 +106,6 @@ def test_the_part_with_trl_runs_or_says_what_is_missing():
     assert 0.4 < accuracy < 0.65
 
 
-def test_no_cell_takes_much_of_the_lessons_time():
-    notebook, seconds = run_once(LESSON, "source")
+def test_no_cell_takes_much_of_the_lessons_time(shared_folder):
+    notebook, seconds = run_once(LESSON, "source", shared_folder)
     assert seconds < 180  # the promise is 120 on a machine that does nothing else

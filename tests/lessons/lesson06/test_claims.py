@@ -4,15 +4,18 @@ import re
 
 import pytest
 
-from ..test_lessons import printed, run_once
+from reward_lab import rlhf
+from reward_lab.lessons.lesson06 import experiments, predict
+
+from ..running import printed, quoted, run_once, written
 
 pytestmark = pytest.mark.slow
 LESSON = "06_policy_gradients_ppo"
 
 
 @pytest.fixture(scope="module")
-def text():
-    return printed(run_once(LESSON, "source")[0])
+def text(shared_folder):
+    return printed(run_once(LESSON, "source", shared_folder)[0])
 
 
 def numbers(pattern: str, text: str) -> list[float]:
@@ -124,3 +127,51 @@ def test_what_the_policy_writes_and_where_the_rewards_part(text):
         re.search(r"gold reward: ([-\d.]+) at beta 100, highest ([-\d.]+) .* end ([-\d.]+)", text).groups(),
     )
     assert end < start < 0 < peak and 1.9 < peak < 2.3
+
+
+def test_a_second_reward_model_on_other_pairs_never_sees_the_turn_as_question_3_says():
+    """8 s: two reward models, and the exact optima of the first. Along them the second's score rises like the first's."""
+    world = rlhf.help_desk()
+    log_reference, gold = world.reference_log_probs(), world.gold(world.sequences())
+    (rewards, _), (second, _) = (experiments.fit_reward_model(world, seed) for seed in (0, 1))
+    path = [
+        rlhf.kl_optimal_policy(rewards, log_reference.exp(), beta).log()
+        for beta in (100.0, 1.0, 0.3, 0.1, 0.02)
+    ]
+    told, true = ([rlhf.expectation(log_probs, score) for log_probs in path] for score in (second, gold))
+    assert max(true) > 1.5 and true[-1] < true[0] + 1  # the turn
+    assert told[-1] > max(told[:-1]) - 0.3 and told[-1] > told[0] + 2  # and nothing of it in the second score
+    assert "is no such sign, and gets no credit" in written(LESSON)
+
+
+def test_the_numbers_that_the_text_quotes_are_those_of_the_run(text):
+    (within,) = quoted(LESSON, "the model comes within # of what is possible")
+    places = float(re.search(r"with their places +[\d.]+ +([\d.]+)", text).group(1))
+    assert 0.5 * within < number(r"the best possible +- +([\d.]+)", text) - places < within
+    nats, low, high = quoted(
+        LESSON, "It moved about # nats, and the gold reward went up with the learnt one, from # to #"
+    )
+    kl, gold = re.search(r"best policy +[\d.]+ +[\d.]+ +([\d.]+) +([\d.]+)", text).groups()
+    assert float(kl) == pytest.approx(nats, abs=0.1) and float(gold) == pytest.approx(high, abs=0.15)
+    assert number(r"gold reward of the reference policy: ([-\d.]+)", text) == pytest.approx(low, abs=0.1)
+    without, least = quoted(LESSON, "the difference between about # and more than # of the way")
+    ways = [float(x) / 100 for x in re.findall(r"no baseline, seed \d: .* ([\d.]+)% of the way", text)]
+    assert sum(ways) / len(ways) == pytest.approx(without, abs=0.03)
+    assert min(float(x) / 100 for x in re.findall(r"with baseline, seed \d: .* ([\d.]+)% of", text)) > least
+    (times,) = quoted(LESSON, "its standard deviation is about # times the KL itself")
+    spread = re.search(r"(?m)^ 0\.5 +[\d.]+(?: +-?[\d.]+){5} +([\d.]+) +\d+%", text).group(1)
+    assert float(spread) == pytest.approx(times, abs=3)
+    assert times > 10
+
+
+def test_the_right_choices_are_those_of_the_run(text):
+    right = {name: question.right for name, question in predict.questions.items() if question.choices}
+    assert number(r"best-scored answer once in ([\d,]+) calls", text) > 1000 and right["best_policy"] == 3
+    assert re.search(r"lambda 0\.00: 0\.000 .* 1\.000\nlambda", text) and right["credit"] == 2
+    assert max(numbers(r"clip inf, seed \d: .* (-?[\d.]+)\n", text)) < -2 and right["stale"] == 2
+    assert number(r"her KL ([\d.]+) nats", text) > 12 and right["other_curve"] == 2
+    start, peak, end = map(
+        float,
+        re.search(r"gold reward: ([-\d.]+) at beta 100, highest ([-\d.]+) .* end ([-\d.]+)", text).groups(),
+    )
+    assert peak > start + 1 and end < peak - 1 and right["gold"] == 3

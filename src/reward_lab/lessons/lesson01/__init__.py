@@ -1,5 +1,7 @@
 """Lesson 1: reward modelling."""
 
 from . import checks as check
+from . import shown
+from .predictions import predict
 
-__all__ = ["check"]
+__all__ = ["check", "predict", "shown"]

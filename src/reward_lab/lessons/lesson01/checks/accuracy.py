@@ -13,7 +13,7 @@ from reward_lab.metrics import preference_accuracy as right_accuracy
 
 preference_accuracy = Exercise(
     "preference_accuracy",
-    first_step="Compare the two tensors with `>`. That gives one True or False per pair.",
+    first_step="Work the four pairs of the example by hand, and say for each why it counts or doesn't.",
     withholds=("reward_lab.statistics.noise.expected_scores",),
 )
 

@@ -17,8 +17,7 @@ from reward_lab.metrics import Pairs
 
 SyntheticPreferenceDataset = Exercise(
     "SyntheticPreferenceDataset",
-    first_step="Return `self.num_pairs` from `__len__`; then draw two sequences with `torch.randint` in "
-    "`__getitem__` and look at their means.",
+    first_step="Say what an item holds and what decides which sequence is which; begin with the length.",
     withholds=("reward_lab.data.draw_pairs",),
 )
 

@@ -17,8 +17,7 @@ from reward_lab.metrics import preference_accuracy as right_accuracy
 
 held_out_report = Exercise(
     "held_out_report",
-    first_step="Switch the model to evaluation mode, score the training pairs under `torch.no_grad()`, and "
-    "compute their accuracy.",
+    first_step="Read the three rules for every evaluation, and decide where in your code each is kept.",
     withholds=("reward_lab.trainer._record",),
     uses=("preference_accuracy",),
 )

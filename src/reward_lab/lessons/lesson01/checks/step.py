@@ -18,7 +18,7 @@ from .step_mistakes import STEP_MISTAKES, Step
 
 training_step = Exercise(
     "training_step",
-    first_step="Score both halves of the batch with `model`, and compute the mean Bradley-Terry loss.",
+    first_step="List the four things that a training step does, in their order; begin with the loss.",
     withholds=(
         "reward_lab.trainer._step",
         "reward_lab.rlhf.training._step",

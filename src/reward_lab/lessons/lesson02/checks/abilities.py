@@ -28,7 +28,8 @@ from .vectors import (
 
 bt_mle = Exercise(
     "bt_mle",
-    first_step="Write the log-likelihood of the table for given abilities, and raise it step by step.",
+    first_step="Decide on a way up the hill (section 3 has the equation at its top), and on "
+    "what to do where there is no top.",
     withholds=(
         "reward_lab.statistics.bradley_terry.bt_mm_path",
         "reward_lab.statistics.bradley_terry.maximise",

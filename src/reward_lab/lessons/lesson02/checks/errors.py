@@ -24,7 +24,7 @@ from .vectors import (
 
 bt_standard_errors = Exercise(
     "bt_standard_errors",
-    first_step="Build the (K, K) information matrix: off the diagonal it is -games * p * (1 - p), and its rows sum to 0.",
+    first_step="Work the example of two players through on paper: the matrix first, then its pseudo-inverse.",
     withholds=(
         "reward_lab.statistics.bradley_terry.bt_covariance",
         "reward_lab.statistics.bradley_terry.bt_information",

@@ -26,7 +26,7 @@ from .vectors import (
 
 bt_order_effect = Exercise(
     "bt_order_effect",
-    first_step="Write the log-likelihood with one more parameter, alpha, which is added to the margin of the side at home.",
+    first_step="Ask of each of the two tables: what is the margin of the winner, seen from its side?",
     withholds=(
         "reward_lab.statistics.win_graph.no_finite_order_effect",
         "reward_lab.statistics.order_effect._gradient",

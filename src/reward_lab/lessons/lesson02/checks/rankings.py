@@ -15,7 +15,8 @@ from reward_lab.statistics.plackett_luce import plackett_luce_nll as right_nll
 
 plackett_luce_nll = Exercise(
     "plackett_luce_nll",
-    first_step="Put the scores into the order of the ranking: `scores[ranking]`.",
+    first_step="Write down the choices that the ranking [2, 1, 0] makes, one after the other, "
+    "and the probability of each.",
 )
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -16,7 +16,7 @@ from .calibration_mistakes import CALIBRATION_MISTAKES, Report
 
 calibration = Exercise(
     "calibration",
-    first_step="Find the bin of each probability: the whole part of `probabilities * bins`, with 1.0 in the last bin.",
+    first_step="Put the four pairs of the example into their bins by hand, then let the code do that first.",
     withholds=("reward_lab.statistics.calibration.index_of_bin",),
 )
 

@@ -13,8 +13,7 @@ from .margins import LEVELS_OFF, Loss, expect_loss
 
 davidson_nll = Exercise(
     "davidson_nll",
-    first_step="Write down the logarithms of the three terms: `ability_i`, `ability_j`, and the logarithm of "
-    "nu times the square root of the product of the worths.",
+    first_step="Write down the logarithms of the three terms that stand in proportion to each other.",
     withholds=("reward_lab.statistics.ties.davidson_log_probabilities",),
 )
 

@@ -18,8 +18,7 @@ from . import probes  # noqa: F401  the recipe of a generator
 
 noisy_labels = Exercise(
     "noisy_labels",
-    first_step="Draw one uniform number for each pair: `torch.rand(p.shape, generator=generator, device=p.device)`. The "
-    "first text is preferred where it is below p.",
+    first_step="Begin with the preferences alone, at flip rate 0: how does one draw True with probability p?",
 )
 
 Law = Callable[[float, float], float]

@@ -12,8 +12,7 @@ from .margins import LEVELS_OFF, Loss, expect_loss, far_margins, margins, rate, 
 
 smoothed_bt_loss = Exercise(
     "smoothed_bt_loss",
-    first_step="Compute `-F.logsigmoid(margin)`, the loss if the label is right, and `-F.logsigmoid(-margin)`, the "
-    "loss if it is wrong.",
+    first_step="Work the first pair of the example by hand, and note which two losses you average.",
 )
 
 

@@ -16,7 +16,7 @@ from reward_lab.language.backbone import data_efficiency as right_result
 
 data_efficiency = Exercise(
     "data_efficiency",
-    first_step="For each size, call `train_fn(size, seed)` for every seed, and collect the accuracies in a list.",
+    first_step="Work the example of three accuracies by hand; then collect the accuracies of one size.",
 )
 
 

@@ -15,7 +15,7 @@ from .texts import lengths_with_a_full_row, mask_of
 
 next_token_loss = Exercise(
     "next_token_loss",
-    first_step="The logits at place t predict the token at place t + 1: pair `logits[:, :-1]` with `token_ids[:, 1:]`.",
+    first_step="Write under each place of the three-word text the token that it has to predict.",
 )
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]

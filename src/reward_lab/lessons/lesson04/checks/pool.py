@@ -15,7 +15,7 @@ from .texts import lengths_with_a_full_row, mask_of
 
 last_token_pool = Exercise(
     "last_token_pool",
-    first_step="Find the place of each row's last real token: the largest index at which the mask is 1.",
+    first_step="Say in words which place each of the three example rows asks for, and how the mask tells it.",
 )
 
 

@@ -15,7 +15,7 @@ from .texts import padded
 
 RewardFromBackbone = Exercise(
     "RewardFromBackbone",
-    first_step="In `__init__`, keep the backbone as `self.backbone` and make `nn.Linear(backbone.hidden_dim, 1)`.",
+    first_step="Decide which two parts the model has, and which of them trains when the backbone is frozen.",
     uses=("last_token_pool",),
 )
 DIM, VOCAB_SIZE, MAX_LEN, TEXTS = 4, 9, 12, 24

@@ -13,7 +13,8 @@ from reward_lab.rlhf.ppo import gae as right_gae
 
 gae = Exercise(
     "gae",
-    first_step="Compute the one-step errors `rewards + gamma * values[:, 1:] - values[:, :-1]`, of shape (batch, T).",
+    first_step="Compute the surprises of the example by hand, all three at once; then ask at "
+    "which end the sum starts.",
 )
 
 Gae = Callable[[Tensor, Tensor, float, float], tuple]

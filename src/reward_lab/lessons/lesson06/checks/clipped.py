@@ -12,7 +12,7 @@ from reward_lab.rlhf.ppo import ppo_loss as right_loss
 
 ppo_loss = Exercise(
     "ppo_loss",
-    first_step="Compute the ratio of new to old probability from the log-probabilities: the exp of their difference.",
+    first_step="Work the four words of the example by hand: the ratio, both products, the smaller of the two.",
 )
 
 Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]

@@ -12,7 +12,8 @@ from reward_lab.rlhf.ppo import policy_gradient_loss as right_loss
 
 policy_gradient_loss = Exercise(
     "policy_gradient_loss",
-    first_step="Subtract the baseline from the rewards: one number a text says how much better than expected it was.",
+    first_step="Subtract the baseline from the rewards: one number a text says how much better "
+    "than expected it was.",
 )
 
 _ADVANTAGE = (

@@ -13,7 +13,7 @@ from reward_lab.rlhf.ppo import kl_estimators as right_estimators
 
 kl_estimators = Exercise(
     "kl_estimators",
-    first_step="The log-ratio `log_p - log_q` is k1. The other two are functions of it.",
+    first_step="Compute the one quantity of which all three are functions.",
 )
 
 Estimators = Callable[[Tensor, Tensor], tuple]

@@ -12,8 +12,8 @@ from reward_lab.rlhf.ppo import kl_optimal_policy as right_policy
 
 kl_optimal_policy = Exercise(
     "kl_optimal_policy",
-    first_step="Add up what the formula multiplies: `reference.log() + reward / beta` is the logarithm of the "
-    "unnormalised answer.",
+    first_step="Work the example by hand; then ask which step of it breaks for a reward of 400, "
+    "and avoid that step.",
 )
 
 Optimum = Callable[[Tensor, Tensor, float], Tensor]

@@ -1,0 +1,49 @@
+"""Figures of lesson 1 that answer a question: drawn here, with title and alt text, so that the notebook does not tell."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from torch import Tensor
+
+from reward_lab.plots import BLUE, ORANGE, plot_bradley_terry, plot_quality_against_reward, show
+
+QualityAndReward = tuple[np.ndarray, np.ndarray]
+
+
+def bradley_terry() -> None:
+    """The sigmoid, and the loss of one pair."""
+    show(
+        plot_bradley_terry(),
+        alt="Left: the sigmoid rises from 0 to 1, with the differences 2 and -2 marked. "
+        "Right: the loss falls to 0 on the right and is nearly a straight line of slope -1 on the left.",
+    )
+
+
+def two_kinds_of_texts(clustered: QualityAndReward, uniform: QualityAndReward) -> None:
+    """Quality and reward on clustered texts, beside the same on uniform ones."""
+    show(
+        plot_quality_against_reward(
+            {"texts around one value": clustered, "uniform texts, as in training": uniform},
+            "The same model on easy texts and on the texts that matter",
+        ),
+        alt=f"Left: {len(clustered[0])} clustered texts on a clear rising line. Right: {len(uniform[0])} "
+        f"uniform texts in a wide "
+        f"cloud between qualities {uniform[0].min():.0f} and {uniform[0].max():.0f}, in which reward rises only "
+        f"weakly with quality.",
+    )
+
+
+def linear_weights(weights: Tensor) -> None:
+    """What the linear fit learnt of each token: (vocab_size,) weights on any device."""
+    values, tokens = weights.cpu().numpy(), np.arange(len(weights))
+    slope = np.polyfit(tokens, values, 1)
+    figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    axis.plot(values, ".", color=BLUE, markersize=3, label="learnt weight of each token")
+    axis.plot(np.polyval(slope, tokens), color=ORANGE, label="straight line through them")
+    axis.set(
+        xlabel="token id", ylabel="weight", title="The linear fit finds the rule, with noise on every token"
+    )
+    axis.legend(fontsize=8)
+    show(
+        figure,
+        alt="Learnt weights rise with the token id, from negative to positive, in a noisy band around a straight line.",
+    )

@@ -1,0 +1,66 @@
+"""Lessons executed once for all tests, and what they say: printed by their cells, or written in their text."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import nbformat
+from filelock import FileLock
+from nbformat import NotebookNode
+
+from grader.build import ROOT, lesson_sources, read_source
+from grader.headless import execute
+
+NUMBER = r"(-?\d[\d,]*\.?\d*|-?\.\d+)"
+
+
+def run_once(lesson: str, kind: str, shared: Path):
+    """The executed source or student notebook, and how long it took. Each is run once, whatever the number of processes.
+
+    Args:
+        shared: the folder where the processes of one test run leave what they executed for each other.
+    """
+    kept = shared / f"{lesson}-{kind}.json"
+    with FileLock(kept.with_suffix(".lock")):
+        if not kept.exists():
+            notebook = (
+                read_source(lesson_sources()[lesson])
+                if kind == "source"
+                else nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4)
+            )
+            start = time.perf_counter()
+            executed = execute(notebook, ROOT)
+            kept.write_text(json.dumps([executed, time.perf_counter() - start]))
+    executed, seconds = json.loads(kept.read_text())
+    return nbformat.from_dict(executed), seconds
+
+
+def printed(notebook: NotebookNode) -> str:
+    """Everything that the cells of an executed notebook printed."""
+    return "".join(o.text for c in notebook.cells for o in c.get("outputs", []) if o.output_type == "stream")
+
+
+def written(lesson: str) -> str:
+    """All prose of a lesson's source, one space in place of each run of white space."""
+    notebook = read_source(lesson_sources()[lesson])
+    text = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return re.sub(r"\s+", " ", text)
+
+
+def quoted(lesson: str, sentence: str) -> list[float]:
+    """The numbers that a lesson's prose quotes.
+
+    Args:
+        lesson: its name, as `01_reward_modeling`.
+        sentence: words as they stand in the text, with `#` for each number. They must stand there exactly once, so that
+            a test can't go on holding a sentence that was changed.
+
+    Returns:
+        The numbers in the place of the `#`, from left to right.
+    """
+    pattern = NUMBER.join(re.escape(part).replace(r"\ ", " ") for part in sentence.split("#"))
+    found = re.findall(pattern, written(lesson))
+    assert len(found) == 1, f"{lesson} says {len(found)} times: {sentence}"
+    values = found[0] if isinstance(found[0], tuple) else (found[0],)
+    return [float(value.replace(",", "").rstrip(".")) for value in values]

@@ -207,7 +207,7 @@ def step_that_drops_gradients(model, optimizer, preferred, rejected):
     for parameter in model.parameters():
         parameter.grad = None
     margin = model(preferred) - model(rejected)
-    loss = torch.nn.SoftMarginLoss()(margin, torch.ones_like(margin))
+    loss = torch.nn.BCEWithLogitsLoss()(margin, torch.ones_like(margin))
     loss.backward()
     optimizer.step()
     return loss.item()
@@ -224,7 +224,7 @@ def step_with_a_closure(model, optimizer, preferred, rejected):
 
 
 STEPS = {
-    "soft margin": step_that_drops_gradients,
+    "BCEWithLogitsLoss": step_that_drops_gradients,
     "closure": step_with_a_closure,
     "log_softmax": step_with_loss(lambda p, r: -torch.stack([p, r]).log_softmax(0)[0].mean()),
     "logsigmoid": step_with_loss(lambda p, r: -F.logsigmoid(p - r).mean()),

@@ -22,6 +22,7 @@ from grader.verify import Worker
 
 from ..conftest import LESSON
 from .attacks import HONEST, answer, notebook, right_with
+from .processes import left_running
 
 pytestmark = [
     pytest.mark.slow,

@@ -149,11 +149,6 @@ class Project:
         own = Path(next(iter(found.submodule_search_locations))).resolve()
         return {"reward_lab": own} | {self.lessons.split(".")[0]: self.package_folder()}
 
-    def search_path(self) -> dict[str, str]:
-        """Environment in which another process finds packages that are not installed. The grader's come first."""
-        folders = [ROOT, *(folder.parent for folder in self.packages().values())]
-        return {} if self == own_project() else {"PYTHONPATH": os.pathsep.join(map(str, folders))}
-
     def make_importable(self) -> None:
         """Let this process import the lessons' package. What is installed comes first, so nothing else changes."""
         folder = str(self.package_folder().parent)

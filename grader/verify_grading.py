@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 from reward_lab.checks.exercise import Exercise, SubjectMaker
 from reward_lab.checks.report import Report
 
-from .cells import is_answer, is_check
+from .cells import is_answer
 from .intake import Submission
 from .project import Project
 from .sandbox import Sandbox
@@ -50,10 +50,12 @@ class Grading:
 
     def __init__(self, sandbox: Sandbox, submission: Submission, settings: Settings):
         self.submission, self.settings = submission, settings
-        checks = [cell for cell in submission.notebook.cells if is_check(cell)]
-        self.exercises = {cell.id: exercise_of(cell, submission.lesson, settings.project) for cell in checks}
-        self.sessions = Sessions(sandbox, submission, settings, self._given())
+        self.sessions = Sessions(sandbox, submission, settings)
         self.checks = self.sessions.checks
+        self.exercises = {
+            cell.id: exercise_of(cell, submission.lesson, settings.project) for cell in self.checks
+        }
+        self.sessions.given = self._given()
 
     def outcome(self) -> Outcome:
         self.sessions.clock.share(2)  # one half for the cells, one for the checks

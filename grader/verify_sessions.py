@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from nbformat import NotebookNode
 
@@ -28,23 +28,12 @@ MAX_PLACES = 1000
 class Sessions:
     """Runs the cells of one submission and asks its answers.
 
-    Fields: `clock`; `faults`, what failed in the cells; `notes`, what else is to be told.
-
-    Args:
-        sandbox: runs them.
-        submission: whose cells run.
-        settings: how to grade.
-        given: id of a check's cell -> what its answer may use of the packages, each with `module`, `name`, `source`.
+    Fields: `clock`; `faults`, what failed in the cells; `notes`, what else is to be told; `given`, by the id of a check's
+    cell what its answer may use of the packages, each with `module`, `name` and `source`.
     """
 
-    def __init__(
-        self,
-        sandbox: Sandbox,
-        submission: Submission,
-        settings: Settings,
-        given: Mapping[str, Sequence[dict]],
-    ):
-        self._given = given
+    def __init__(self, sandbox: Sandbox, submission: Submission, settings: Settings):
+        self.given: dict[str, list[dict]] = {}
         self.sandbox, self.settings = sandbox, settings
         self.steps = [cell for cell in submission.notebook.cells if _is_step(cell)]
         self.checks = [cell for cell in self.steps if is_check(cell)]
@@ -219,7 +208,7 @@ class Sessions:
         """The reply to a request. What the answer may use is given to its process before the first one."""
         if not process.asked:
             process.asked = True
-            for each in self._given.get(check.id, ()):
+            for each in self.given.get(check.id, ()):
                 self._reply_to(process, {"op": "give", **each})
         return self._reply_to(process, request)
 

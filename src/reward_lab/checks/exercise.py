@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from .repeating import call_as_code
 from .report import CaseResult, Report, present
 from .subject import Failure, LocalSubject, Reply, Subject
 from .values import plain, same
@@ -128,12 +129,16 @@ class Exercise:
             message = f"expected {mistake.expected}; got {mistake.got}."
             if mistake.likely:
                 message += f" {mistake.likely}"
+            # On hidden inputs nothing is told of the call.
+            told = seed == PUBLIC_SEED and not mistake.not_yet and not mistake.final
+            again = call_as_code(self.name, subject.called) if told and subject.called is not None else ""
             return replace(
                 result,
                 message=message,
                 not_yet=mistake.not_yet,
                 final=mistake.final,
                 printed=subject.printed,
+                again=again,
             )
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             # An answer can be wrong in a way that no case thought of. That costs the case, and no more.
@@ -148,15 +153,19 @@ class _Listening:
         self._subject = subject
         self.device = subject.device
         self.printed = ""
+        self.called: tuple | None = None  # the arguments of the last plain call
 
     def call(self, *arguments: object) -> Reply:
+        self.called = tuple(plain(argument) for argument in arguments)
         return self._unchanged(arguments, self._heard(self._subject.call(*arguments)))
 
     def differentiate(self, *arguments: object) -> Reply:
+        self.called = None
         return self._unchanged(arguments, self._heard(self._subject.differentiate(*arguments)))
 
     def error(self, *arguments: object) -> Failure | None:
         """The exception that a call raises where the exercise asks for one, or None if it returns."""
+        self.called = tuple(plain(argument) for argument in arguments)
         reply = self._subject.call(*arguments)
         failure = reply.failure
         if failure is not None and (failure.of_grader or failure.type_name == "NotImplementedError"):
@@ -176,9 +185,11 @@ class _Listening:
         return reply
 
     def create(self, *arguments: object) -> int:
+        self.called = None
         return self._heard(self._subject.create(*arguments)).value
 
     def apply(self, handle: int, *arguments: object) -> Reply:
+        self.called = None
         return self._unchanged(arguments, self._heard(self._subject.apply(handle, *arguments)))
 
     def step(self, handle: int, learning_rate: float, weights: torch.Tensor, *arguments: object) -> dict:

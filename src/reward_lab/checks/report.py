@@ -2,7 +2,7 @@
 
 import html
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PRINTED_LINES = 12
 HINTS = "Hints 1 to 3 and the solution idea stand folded below the task, for when you are stuck."
@@ -21,6 +21,8 @@ class CaseResult:
     printed: str = ""
     final: bool = False
     """Whether the message would be the same on any inputs."""
+    again: str = ""
+    """The call that failed, as code that the student can run; empty if it can't be given."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ class Report:
         lines = [self.headline]
         if self.not_yet:
             return f"{lines[0]}\n  Next step: {self.first_step}\n  {HINTS}"
-        for result in self.results:
+        for result in _said_once(self.results):
             mark = "pass" if result.passed else "FAIL"
             lines.append(f"  [{mark}] {result.title} ({result.points:g} of {result.max_points:g})")
             if result.message:
                 lines.append(f"         {result.message}")
+            if result.again:
+                lines.append(f"         to see it yourself: {result.again}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -76,15 +80,28 @@ class Report:
         if self.not_yet:
             parts.append(f"<div>Next step: {_code(self.first_step)}</div><div>{HINTS}</div>")
         else:
-            parts += [_case_html(result) for result in self.results]
+            parts += [_case_html(result) for result in _said_once(self.results)]
             parts.append(_printed_html(self.results))
         return "".join(parts) + "</div>"
+
+
+def _said_once(results: tuple[CaseResult, ...]) -> list[CaseResult]:
+    """The results, in which a sentence that an earlier one says already is "as above"."""
+    said: set[str] = set()
+    shown = []
+    for result in results:
+        shown.append(replace(result, message="as above") if result.message in said else result)
+        said |= {result.message} - {""}
+    return shown
 
 
 def _case_html(result: CaseResult) -> str:
     mark = "✓" if result.passed else "✗"
     line = f"{mark} {_code(result.title)} ({result.points:g} of {result.max_points:g})"
     message = f'<div style="margin-left:1.4em">{_code(result.message)}</div>' if result.message else ""
+    if result.again:
+        code = f"<code>{html.escape(result.again)}</code>"
+        message += f'<div style="margin-left:1.4em">to see it yourself: {code}</div>'
     return f"<div>{line}{message}</div>"
 
 

@@ -618,10 +618,9 @@ print(f"scratch, 50 pairs, five times the steps: {experiments.held_out_accuracy(
 print(f" (training accuracy {on_training:.3f})")
 
 # %% [markdown]
-# More steps do help with 10,000 pairs. With twice the steps scratch is still behind the frozen model with 50; with four
-# times (1,252) it draws about level with the fine-tuned one. So the claim of the figure is about steps too: **10,000
-# pairs hold what pretraining gives, but it takes many steps to get it out**. With 50 pairs no steps help: scratch fits
-# every training pair, and guesses on new ones.
+# More steps do help with 10,000 pairs. With twice the steps scratch is still behind the frozen model with 50, but nearer,
+# and nothing says that it would stop there. So the claim of the figure is about steps too: **pretraining saves pairs at a
+# given number of steps**. With 50 pairs no steps help: scratch fits every training pair, and guesses on new ones.
 
 # %% [markdown]
 # ## 7. The same with the tools of the trade

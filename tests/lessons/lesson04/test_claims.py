@@ -75,19 +75,6 @@ def test_fine_tuned_and_frozen_differ_with_every_seed_as_the_text_says(shared_fo
     assert backbone == pytest.approx(quoted(LESSON, "it has # weights to go")[0], abs=500)
 
 
-def test_scratch_draws_level_with_four_times_the_steps_as_section_6_1_says(shared_folder):
-    """12 s: 1,252 steps on 10,000 pairs."""
-    (steps,) = quoted(LESSON, "with four times (#) it draws about level")
-    assert steps == 4 * experiments.STEPS[10_000]
-    text = printed(run_once(LESSON, "source", shared_folder)[0])
-    tuned = re.findall(r"fine-tuned, +50 pairs, seed \d: held-out accuracy ([\d.]+)", text)
-    (twice,) = re.findall(r"twice the steps: ([\d.]+)", text)
-    backbone = experiments.new_language_model(1000).backbone
-    model = experiments.train_from(backbone, 10_000, seed=0, steps=int(steps))
-    reached = experiments.held_out_accuracy(model)
-    assert reached > float(twice) and abs(reached - sum(map(float, tuned)) / 3) < 0.08
-
-
 def test_the_loss_worked_by_hand_is_right():
     """No run is needed."""
     logits = torch.tensor([[[0.0, 1, 0], [2, 0, 0], [0, 0, 5]]])

@@ -462,7 +462,7 @@ def test_half_right_answers_get_part_of_the_points():
             CHOICE_MISTAKES[next(m for m in CHOICE_MISTAKES if "takes the largest n. The" in m)],
             1.5,
         ),
-        "conservative_reward": (REWARD_MISTAKES[next(m for m in REWARD_MISTAKES if "members - 1" in m)], 1.0),
+        "conservative_reward": (REWARD_MISTAKES[next(m for m in REWARD_MISTAKES if "members - 1" in m)], 0.5),
     }
     for name, (answer, points) in by_case.items():
         report = report_on(name, answer, "secret")

@@ -38,6 +38,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
 # %%
 import inspect
 import math
+from functools import partial
 
 import torch
 from IPython.display import Code
@@ -82,9 +83,12 @@ for seed in SEEDS:
     correlation = rlhf.correlation(known.log_reference, reward, known.gold)
     print(f"reward model {seed}: held-out accuracy {accuracy:.3f}, ", end="")
     print(f"correlation with gold {correlation:.3f}", flush=True)
+limit = experiments.best_accuracy(known)
+print(f"the gold reward itself, the best possible: {limit:.3f}")
 
 # %% [markdown]
-# These are good reward models. No model of these noisy judgements can have a held-out accuracy above about 0.81. And on answers of the
+# These are good reward models. The judgements are noisy, so even the gold reward
+# predicts only about 0.81 of them. And on answers of the
 # reference the learnt reward goes well with the gold reward. So, let us use it.
 
 # %% [markdown]
@@ -94,7 +98,12 @@ for seed in SEEDS:
 # one with the highest score. This is **best-of-n**.
 
 # %% tags=["experiment"]
-figures.show("sampling", figures.plot_sampling())
+rl.plots.show(
+    figures.plot_sampling(),
+    alt="Diagram. The reference policy writes n answers, the reward model scores each, "
+    "the highest score is sent to the customer, who alone knows the gold reward. "
+    "The score is never asked whether it still knows.",
+)
 
 # %% [markdown]
 # Which answer will be sent? Say one draw scores at most $s$ with probability $F(s)$. The best of n scores at most $s$ only if
@@ -635,7 +644,7 @@ def choose_n(ns, second_score, wins, comparisons):
         One of `ns`.
     """
     ### BEGIN SOLUTION
-    compared = zip(ns, wins, comparisons)
+    compared = zip(ns, wins, comparisons, strict=True)
     return -max((won / of, -n) for n, won, of in compared if of > 0)[1]
     ### END SOLUTION
 
@@ -663,8 +672,7 @@ for seed, c in enumerate(double):
     print(f"   chosen {chosen}, gold {c.gold[c.n.index(chosen)]:.2f}", end="")
     print(f" (hers {c.gold[-1]:.2f}, the best n {c.gold[c.peak]:.2f})")
     if seed == 0:
-        ask = lambda asked=asked: choose_n(*asked)
-        mine = experiments.attempt(ask, "your choose_n")
+        mine = experiments.attempt(partial(choose_n, *asked), "your choose_n")
         if mine:
             print(f"{'':14s}yours: {mine}")
 

@@ -1,12 +1,6 @@
 """Titles and alternative texts of lesson 7's figures. They tell the finding, so no cell shows them before it runs."""
 
 CAPTIONS = {
-    "sampling": (
-        "",
-        "Diagram. The reference policy writes n answers, the reward model scores each, the highest score "
-        "is sent to the customer, who alone knows the gold reward. The score is never asked whether it "
-        "still knows.",
-    ),
     "estimates": (
         "From 4,096 samples: the whole curve, but for its end",
         "Error of the estimates of best-of-n's gold reward against n, from five sets of samples. The "

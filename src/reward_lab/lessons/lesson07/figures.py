@@ -19,8 +19,7 @@ KL_LABEL = "KL to the reference (nats; square-root scale)"
 def show(name: str, figure: Figure) -> None:
     """Display a figure with the title and the alternative text that `captions` has for it."""
     title, alt = CAPTIONS[name]
-    if title:
-        figure.suptitle(title)
+    figure.suptitle(title)
     show_with_alt(figure, alt)
 
 

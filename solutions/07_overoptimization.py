@@ -6,9 +6,8 @@
 # "When a measure becomes a target, it ceases to be a good measure." This is Goodhart's law. A reward model is a measure of
 # what people want. In RLHF it becomes a target.
 #
-# In this lesson we push a reward model too far, on purpose. The learnt reward rises all the way. What people think of the
-# answers rises first, and then falls. With a large model nobody sees that fall, because nobody knows what people think of
-# every answer. Here we do: our world has 262,144 answers, and all of these curves are exact.
+# In this lesson we push a reward model too far, on purpose. The learnt reward rises all the way. What do people
+# think of the answers? With a large model nobody can follow that, because nobody knows what people think of every answer. Here we do: our world has 262,144 answers, and all of these curves are exact.
 #
 # **You will be able to**
 # - compute what best-of-n sends, for any n, and how far that is from the reference;
@@ -39,6 +38,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
 # %%
 import inspect
 import math
+from functools import partial
 
 import torch
 from IPython.display import Code
@@ -83,9 +83,12 @@ for seed in SEEDS:
     correlation = rlhf.correlation(known.log_reference, reward, known.gold)
     print(f"reward model {seed}: held-out accuracy {accuracy:.3f}, ", end="")
     print(f"correlation with gold {correlation:.3f}", flush=True)
+limit = experiments.best_accuracy(known)
+print(f"the gold reward itself, the best possible: {limit:.3f}")
 
 # %% [markdown]
-# These are good reward models. No model of these noisy judgements can have a held-out accuracy above about 0.81. And on answers of the
+# These are good reward models. The judgements are noisy, so even the gold reward
+# predicts only about 0.81 of them. And on answers of the
 # reference the learnt reward goes well with the gold reward. So, let us use it.
 
 # %% [markdown]
@@ -98,7 +101,8 @@ for seed in SEEDS:
 rl.plots.show(
     figures.plot_sampling(),
     alt="Diagram. The reference policy writes n answers, the reward model scores each, "
-    "the highest score is sent to the customer. Nobody asks whether the score still knows.",
+    "the highest score is sent to the customer, who alone knows the gold reward. "
+    "The score is never asked whether it still knows.",
 )
 
 # %% [markdown]
@@ -189,7 +193,7 @@ print("        n   exact KL   bound")
 for n, kl in list(zip(one.n, one.kl, strict=True))[::2]:
     print(f"{n:9,d}   {abs(kl):8.4f}   {rlhf.best_of_n_kl_bound(n):.4f}")
 far = next(n for n, kl in zip(one.n, one.kl, strict=True) if kl > 2.4)
-print(f"the first n of the table's doublings beyond 2.4 nats: {far}; your guess: {my_guess_n}")
+print(f"the first power of two beyond 2.4 nats: {far}; your guess: {my_guess_n}")
 
 # %% [markdown]
 # <details><summary>What the table shows</summary>About 30. The KL grows like log n: slowly. A million answers, each scored, take it
@@ -270,7 +274,7 @@ check.best_of_n_estimate(best_of_n_estimate)
 # %% [markdown]
 # **What you just showed.** One set of samples is worth a whole curve.
 #
-# **Your own best-of-n.** The next cell draws five sets of 4,096 answers, and holds the estimates against the exact curve. Circles
+# **Your own best-of-n.** The next cell draws five sets of 4,096 answers, and holds the estimates against the exact value. Circles
 # and crosses are *your* two functions, if they are there. (All later cells use the package's, so nothing stops if they are not.)
 #
 # **Predict, then run.** Where will the estimates be poor: at small n, in the middle, or at n near N?
@@ -287,30 +291,26 @@ for seed in SEEDS:
 
 def my_exact():
     mine = [best_of_n(known.reference, proxies[0], n) for n in ns]
-    return ns, [(p * known.gold).sum().item() for p in mine]
+    return [(p * known.gold).sum().item() for p in mine]
 
 
 def my_estimate():
-    return ns, [float(best_of_n_estimate(*sets[0], n)) for n in ns]
+    return [float(best_of_n_estimate(*sets[0], n)) for n in ns]
 
 
 own = {
     "your best_of_n": experiments.attempt(my_exact, "your best_of_n"),
     "your estimate, first set": experiments.attempt(my_estimate, "your estimate"),
 }
-own = {name: points for name, points in own.items() if points}
-for name, (_, values) in own.items():
-    print(f"{name}: gold {values[0]:.2f} at n = 1, {values[8]:.2f} at n = 256")
+own = {name: values for name, values in own.items() if values}
+exact = one.gold[: len(ns)]
+for name, values in own.items():
+    off = max(abs(a - b) for a, b in zip(values[:9], exact, strict=False))
+    print(f"{name}: at most {off:.3f} from the exact gold up to n = 256")
 
 # %% tags=["experiment"]
+figures.show("estimates", figures.plot_estimates(ns, exact, estimates, own))
 spread = [max(values) - min(values) for values in zip(*estimates, strict=True)]
-rl.plots.show(
-    figures.plot_estimates(
-        one, ns, estimates, "From 4,096 samples: the whole curve, but for its end", own
-    ),
-    alt="Gold reward of best-of-n against n, exact and estimated from five sets of samples. "
-    "The narrow band of the estimates follows the exact curve, and widens at n above 1,000.",
-)
 print(f"range of the five estimates: {spread[4]:.2f} at n = 16, ", end="")
 print(f"{spread[8]:.2f} at n = 256, {spread[12]:.2f} at n = 4,096")
 
@@ -318,8 +318,6 @@ print(f"{spread[8]:.2f} at n = 256, {spread[12]:.2f} at n = 4,096")
 # <details><summary>Where are they poor?</summary>Near N. There is one group of 4,096, and its best answer is a single
 # answer: the estimate is one number of gold. In the middle each estimate is an average over a great many groups. Rule of thumb:
 # trust it to n of about N/10.</details>
-#
-# You will have seen it in the figure: the gold reward has stopped rising. Is that an accident of the first reward model?
 
 # %% [markdown]
 # ## 4. Goodhart, exactly
@@ -332,12 +330,7 @@ print(f"{spread[8]:.2f} at n = 256, {spread[12]:.2f} at n = 4,096")
 my_choice = None  # "a", "b" or "c"
 
 curves = [experiments.best_of_n_curve(known, reward) for reward in proxies]
-rl.plots.show(
-    figures.plot_overoptimization(curves, "The learnt reward only rises. The gold reward turns."),
-    alt="Learnt and gold reward of best-of-n against the KL, bands over five reward models. "
-    "Learnt reward rises all the way. Gold reward rises to a peak between 4 and 6 nats, "
-    "marked for each seed, and then falls.",
-)
+figures.show("turn", figures.plot_overoptimization(curves))
 print("reward model   highest gold   at n     KL    gold, learnt at n = 1,048,576")
 for seed, c in enumerate(curves):
     top = c.peak
@@ -357,8 +350,9 @@ for number in proxies[0].argsort(descending=True)[:4]:
     print(f"{proxies[0][number]:6.2f}  {known.gold[number]:5.1f}  ", end="")
     print(f"{known.reference[number]:.1e}   {known.world.text(known.texts[number])}")
 words = known.world.words
-actions = (known.texts == words.index("restart")) | (known.texts == words.index("update"))
-crowded = (actions.sum(dim=1) >= 4).double()
+restarts = (known.texts == words.index("restart")).sum(dim=1)
+updates = (known.texts == words.index("update")).sum(dim=1)
+crowded = (restarts + updates >= 4).double()
 print("\nshare of answers with four or more restarts and updates, and their mean gold")
 for n in (1, 256, 2**20):
     p = rlhf.best_of_n(known.reference, proxies[0], n)
@@ -385,7 +379,11 @@ free, penalised = [], []
 for seed in SEEDS:
     for beta, updates, runs in ((0.0, 20, free), (0.25, 40, penalised)):
         config = rlhf.RLConfig(
-            beta=beta, seed=seed, updates=updates, measure_every=updates // 10, log_every=0
+            beta=beta,
+            seed=seed,
+            updates=updates,
+            measure_every=updates // 10,
+            log_every=0,
         )
         _, history = rlhf.train_ppo(known.world, proxies[seed], config)
         runs.append(experiments.curve_of_run(history))
@@ -393,21 +391,15 @@ for seed in SEEDS:
 
 # %% tags=["experiment"]
 traces = {"exact optimum": optima, "PPO, no penalty": free, "PPO, beta 0.25": penalised}
-rl.plots.show(
-    figures.plot_overoptimization(
-        curves, "Whoever pushes, gold turns within a few nats", traces
-    ),
-    alt="Left: as before. Right: gold reward against KL for best-of-n, the exact optimum and PPO. "
-    "All rise, peak at 4 to 5 nats and fall. PPO without penalty ends near 18 nats, "
-    "far below. PPO with a penalty stops near the peak.",
-)
+figures.show("pushers", figures.plot_overoptimization(curves, traces))
 for seed, c in enumerate(curves):
     optimum = experiments.optimum_at(known, proxies[seed], c.kl[10])
     print(f"at {c.kl[10]:.2f} nats, optimum minus best-of-1,024: ", end="")
     print(f"learnt {optimum.learnt[0] - c.learnt[10]:+.2f}, ", end="")
     print(f"gold {optimum.gold[0] - c.gold[10]:+.2f}")
 for name, runs in (("no penalty", free), ("beta 0.25", penalised)):
-    print(f"PPO, {name:10s}: ends at KL", " ".join(f"{r.kl[-1]:5.1f}" for r in runs), end="")
+    print(f"PPO, {name:10s}: ends at KL", end=" ")
+    print(" ".join(f"{r.kl[-1]:5.1f}" for r in runs), end="")
     print("; gold", " ".join(f"{r.gold[-1]:5.2f}" for r in runs))
 
 # %% [markdown]
@@ -494,23 +486,24 @@ check.fit_overoptimization(fit_overoptimization)
 # %% tags=["experiment"]
 def fits(curve, within=13.0):
     """For each form: the fit to the points up to some KL, and its R² there."""
-    kl, gold = torch.tensor(curve.kl), torch.tensor(curve.gold)
-    gain, use = gold - gold_reference, kl <= within
+    kl = torch.tensor(curve.kl).clamp(min=0)
+    gain, use = torch.tensor(curve.gold) - gold_reference, kl <= within
     found = {}
     for form in ("bon", "rl"):
-        alpha, beta, top = rlhf.fit_overoptimization(kl[use].clamp(min=0), gain[use], form)
-        fitted = rlhf.fitted_gain(kl.clamp(min=0), alpha, beta, form)
+        alpha, beta, top = rlhf.fit_overoptimization(kl[use], gain[use], form)
+        fitted = rlhf.fitted_gain(kl, alpha, beta, form)
         found[form] = (fitted, top, rlhf.explained(gain[use], fitted[use]))
-    return kl.clamp(min=0), gain, found
+    return kl, gain, found
 
 
-print("                   R², best-of-n form   R², RL form   top: true   whole fit   first 5 nats")
+print("                   R² of form           KL at the top")
+print("                   best-of-n     RL     true   fit to all   fit to first 5 nats")
 for name, group in (("best-of-n", curves), ("exact optimum", optima)):
     for seed, c in enumerate(group):
         whole, early = fits(c)[2], fits(c, within=5.0)[2]
-        print(f"{name:13s} {seed}          {whole['bon'][2]:.3f}           ", end="")
-        print(f"{whole['rl'][2]:.3f}         {c.kl[c.peak]:.1f}", end="")
-        print(f"         {whole['bon'][1]:4.1f}          {early['bon'][1]:4.1f}")
+        print(f"{name:13s} {seed}    {whole['bon'][2]:.3f}    {whole['rl'][2]:.3f}", end="")
+        print(f"      {c.kl[c.peak]:.1f}         {whole['bon'][1]:4.1f}", end="")
+        print(f"                  {early['bon'][1]:4.1f}")
 
 # %% tags=["experiment"]
 panels = {}
@@ -524,12 +517,7 @@ for name, c in (("best-of-n", curves[0]), ("exact optimum", optima[0])):
     }
     use = kl <= 13
     panels[name] = (kl[use], gain[use], {fit: v[use] for fit, v in lines.items()})
-rl.plots.show(
-    figures.plot_fits(panels, "A form that fits the whole road does not foresee it"),
-    alt="Gold gained against KL, exact points and three fits, for best-of-n and the exact optimum. "
-    "The best-of-n form fitted to all points follows them. The RL form fits less well. "
-    "The fit to the first 5 nats goes on rising where the points fall.",
-)
+figures.show("fits", figures.plot_fits(panels))
 
 # %% [markdown]
 # <details><summary>What the table shows</summary>No: the early fits put the top two or three times too far out, or further. The bend that makes the top is hardly
@@ -559,11 +547,7 @@ for seed in SEEDS:
     print(f"correlation with the first {agree:.2f}", flush=True)
 
 # %% tags=["experiment"]
-rl.plots.show(
-    figures.plot_second_model(double, "Two models that never met agree: more is better", False),
-    alt="Score of the reward model that picks and of a second one against n. Both rise, "
-    "the second a little less.",
-)
+figures.show("second", figures.plot_second_model(double, gold=False))
 her_n = [
     experiments.colleagues_choice(c.n, c.second, [0] * len(c.n), [0] * len(c.n))
     for c in double
@@ -586,11 +570,7 @@ turned = sum(c.gold[-1] < c.gold[c.peak] - 0.5 for c in double)
 print(f"gold at her n: {', '.join(f'{c.gold[-1]:.2f}' for c in double)}")
 print(f"highest gold:  {', '.join(f'{c.gold[c.peak]:.2f}' for c in double)}")
 print(f"gold has turned in {turned} of 5")
-rl.plots.show(
-    figures.plot_second_model(double, "The second model shares the first one's blind spot", True),
-    alt="The same two curves, with the gold reward: it peaks at some hundred draws and falls, "
-    "while both models' scores rise.",
-)
+figures.show("second_and_gold", figures.plot_second_model(double, gold=True))
 
 # %% [markdown]
 # <details><summary>(a) too weak?</summary>No. It is as accurate as the first on answers of the reference. More pairs of the same kind show it no more crowded answers
@@ -615,7 +595,8 @@ rl.plots.show(
 for seed, reward in enumerate(proxies):
     few, many, most = rlhf.best_of_n_path(known.reference, reward, (256, 4096, 65536))
     p, near = (experiments.win_probability(known, few, other) for other in (most, many))
-    print(f"reward model {seed}: best-of-256 beats best-of-65,536 with p = {p:.2f}: ", end="")
+    print(f"reward model {seed}: best-of-256 beats best-of-65,536 ", end="")
+    print(f"with p = {p:.2f}: ", end="")
     print(f"{experiments.comparisons_needed(p)} comparisons; ", end="")
     print(f"best-of-4,096 with {near:.2f}: {experiments.comparisons_needed(near)}")
 
@@ -663,7 +644,7 @@ def choose_n(ns, second_score, wins, comparisons):
         One of `ns`.
     """
     ### BEGIN SOLUTION
-    compared = zip(ns, wins, comparisons)
+    compared = zip(ns, wins, comparisons, strict=True)
     return -max((won / of, -n) for n, won, of in compared if of > 0)[1]
     ### END SOLUTION
 
@@ -691,7 +672,7 @@ for seed, c in enumerate(double):
     print(f"   chosen {chosen}, gold {c.gold[c.n.index(chosen)]:.2f}", end="")
     print(f" (hers {c.gold[-1]:.2f}, the best n {c.gold[c.peak]:.2f})")
     if seed == 0:
-        mine = experiments.attempt(lambda asked=asked: choose_n(*asked), "your choose_n")
+        mine = experiments.attempt(partial(choose_n, *asked), "your choose_n")
         if mine:
             print(f"{'':14s}yours: {mine}")
 
@@ -779,7 +760,8 @@ check.conservative_reward(conservative_reward)
 # **Predict, then run.** Which is best at n = a million? Which of them still turn?
 
 # %% tags=["experiment"]
-remedies = {name: [] for name in ("one model", "five, mean", "five, uwo", "own texts labelled")}
+ways = ("one model", "five, mean", "five, uwo", "own texts labelled")
+remedies = {name: [] for name in ways}
 known_n = experiments.DRAWS[::2]
 for seed in SEEDS:
     pairs = experiments.preferences(known.world, seed, 2000)
@@ -798,13 +780,9 @@ for seed in SEEDS:
     print(f"seed {seed} is done", flush=True)
 
 # %% tags=["experiment"]
-rl.plots.show(
-    figures.plot_remedies(remedies, known.gold.max().item(), "Five models delay the turn; so does asking about the right texts"),
-    alt="Gold reward of best-of-n against n for four rewards trained on 2,000 judgements each, "
-    "bands over five seeds. One model turns first and falls deepest. Five models put together "
-    "turn later and higher. One model that saw labels on the policy's own texts stays high.",
-)
-print("                     highest gold, by seed             gold at n = 1,048,576           mean")
+figures.show("remedies", figures.plot_remedies(remedies, known.gold.max().item()))
+print("                    highest gold, each seed", end="         ")
+print("gold at n = 1,048,576             mean")
 for name, group in remedies.items():
     ends = [c.gold[-1] for c in group]
     print(f"{name:18s} ", " ".join(f"{c.gold[c.peak]:5.2f}" for c in group), end="   ")

@@ -1,1 +1,0 @@
-"""Tests of lesson 07."""

@@ -152,6 +152,14 @@ def win_probability(known: Known, first: Tensor, second: Tensor) -> float:
     return (mass[0] @ torch.sigmoid(levels.unsqueeze(1) - levels) @ mass[1]).item()
 
 
+def best_accuracy(known: Known) -> float:
+    """The expected accuracy of the gold reward on pairs of the reference: E[max(p, 1 - p)], summed over all pairs."""
+    levels, level = known.gold.unique(return_inverse=True)
+    mass = levels.new_zeros(len(levels)).index_add(0, level, known.reference)
+    p = torch.sigmoid(levels.unsqueeze(1) - levels)
+    return (mass @ torch.maximum(p, 1 - p) @ mass).item()
+
+
 def comparisons_needed(probability: float) -> int:
     """Comparisons for 80 % power of a one-sided test at 5 % that this exceeds 1/2 (normal approximation)."""
     spread = ONE_SIDED * 0.5 + POWER * math.sqrt(probability * (1 - probability))

@@ -7,11 +7,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_panels
+from reward_lab.plots import show as show_with_alt
 
+from .captions import CAPTIONS
 from .experiments import Curve
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"), (BLUE, ":"))
 KL_LABEL = "KL to the reference (nats; square-root scale)"
+
+
+def show(name: str, figure: Figure) -> None:
+    """Display a figure with the title and the alternative text that `captions` has for it."""
+    title, alt = CAPTIONS[name]
+    figure.suptitle(title)
+    show_with_alt(figure, alt)
 
 
 def _sqrt_axis(axis: Axes, most: float) -> None:
@@ -50,13 +59,12 @@ def plot_sampling() -> Figure:
 
 
 def plot_overoptimization(
-    curves: Sequence[Curve], title: str, traces: Mapping[str, Sequence[Curve]] | None = None
+    curves: Sequence[Curve], traces: Mapping[str, Sequence[Curve]] | None = None
 ) -> Figure:
     """Learnt and gold reward against the KL, best-of-n over seeds; and gold alone, beside other ways to push.
 
     Args:
         curves: of best-of-n, one a seed, over the same n.
-        title: the finding.
         traces: way to push -> its curves, drawn one by one in the right panel.
     """
     figure, axes = new_panels(2 if traces else 1, width=5.4, height=4.2)
@@ -80,38 +88,37 @@ def plot_overoptimization(
         _sqrt_axis(axis, 13 if axis is axes[0] else 18.5)
         axis.set_xlabel(KL_LABEL)
         axis.legend(fontsize=8)
-    figure.suptitle(title)
     return figure
 
 
 def plot_estimates(
-    exact: Curve,
     ns: Sequence[int],
+    exact: Sequence[float],
     estimates: Sequence[Sequence[float]],
-    title: str,
-    own: Mapping[str, tuple],
+    own: Mapping[str, Sequence[float]],
 ) -> Figure:
-    """Estimates of best-of-n's gold from samples beside the exact curve.
+    """Estimates of best-of-n's gold from samples, minus the exact value.
 
     Args:
-        exact: the curve.
-        ns, estimates: of each set of samples, the estimate for each n.
-        title: the finding.
-        own: label -> (x, y) of the reader's own functions.
+        ns: the n of all others.
+        exact: the exact value for each n.
+        estimates: of each set of samples, the estimate for each n.
+        own: label -> what the reader's own function gives for each n.
     """
     figure, (axis,) = new_panels(1, width=7.2, height=4.0)
-    axis.plot(exact.n, exact.gold, color=ORANGE, linestyle="--", label="exact")
-    _band(axis, ns, estimates, STYLES[0], "estimated from 4,096 texts (five sets)")
-    for (name, (x, y)), marker in zip(own.items(), "ox", strict=False):
-        axis.plot(x, y, marker, color=GREY, label=name, markerfacecolor="none")
+    exact = np.array(exact)
+    axis.axhline(0, color=ORANGE, linestyle="--", label="exact")
+    _band(axis, ns, np.array(estimates) - exact, STYLES[0], "estimated from 4,096 texts (five sets)")
+    for (name, values), marker in zip(own.items(), "ox", strict=False):
+        axis.plot(ns, values - exact, marker, color=GREY, label=name, markerfacecolor="none")
     axis.set_xscale("log", base=2)
-    axis.set(xlabel="n", ylabel="expected gold reward", title=title)
-    axis.legend(fontsize=8)
+    axis.set(xlabel="n", ylabel="gold reward minus the exact one")
+    axis.legend(fontsize=8, loc="lower left")
     return figure
 
 
 def plot_fits(
-    panels: Mapping[str, tuple[Sequence[float], Sequence[float], Mapping[str, Sequence[float]]]], title: str
+    panels: Mapping[str, tuple[Sequence[float], Sequence[float], Mapping[str, Sequence[float]]]],
 ) -> Figure:
     """Points and fitted curves: panel -> (KL, gold gain, name -> the fitted gain at each KL)."""
     figure, axes = new_panels(len(panels), width=5.2, height=4.0)
@@ -124,11 +131,10 @@ def plot_fits(
         axis.set_title(name, fontsize=10)
         _sqrt_axis(axis, 13)
         axis.legend(fontsize=8, loc="upper left")
-    figure.suptitle(title)
     return figure
 
 
-def plot_second_model(curves: Sequence[Curve], title: str, gold: bool) -> Figure:
+def plot_second_model(curves: Sequence[Curve], gold: bool) -> Figure:
     """What two reward models say of best-of-n, against n, and the gold reward if asked for."""
     figure, (axis,) = new_panels(1, width=7.2, height=4.0)
     n = curves[0].n
@@ -137,18 +143,17 @@ def plot_second_model(curves: Sequence[Curve], title: str, gold: bool) -> Figure
     if gold:
         _band(axis, n, [one.gold for one in curves], STYLES[1], "gold reward")
     axis.set_xscale("log", base=2)
-    axis.set(xlabel="n", ylabel="expected reward", title=title)
+    axis.set(xlabel="n", ylabel="expected reward")
     axis.legend(fontsize=8)
     return figure
 
 
-def plot_remedies(curves: Mapping[str, Sequence[Curve]], best: float, title: str) -> Figure:
+def plot_remedies(curves: Mapping[str, Sequence[Curve]], best: float) -> Figure:
     """Gold of best-of-n against n for several rewards, over seeds.
 
     Args:
         curves: name -> one curve a seed.
         best: gold of the best text of all.
-        title: the finding.
     """
     figure, (axis,) = new_panels(1, width=7.5, height=4.4)
     for (name, group), style in zip(
@@ -157,6 +162,6 @@ def plot_remedies(curves: Mapping[str, Sequence[Curve]], best: float, title: str
         _band(axis, group[0].n, [one.gold for one in group], style, name)
     axis.axhline(best, color=GREY, linewidth=1, label=f"the best text of all ({best:g})")
     axis.set_xscale("log", base=2)
-    axis.set(xlabel="n", ylabel="expected gold reward", title=title)
+    axis.set(xlabel="n", ylabel="expected gold reward")
     axis.legend(fontsize=8, loc="lower right")
     return figure

@@ -1,6 +1,6 @@
 """TODO 1: the distribution of best-of-n."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -58,15 +58,17 @@ def _through_float32(reference: Tensor, score: Tensor, n: int) -> Tensor:
     return _subtracted(reference.float(), score, n).double()
 
 
+TIES = (
+    "Texts with equal scores are ranked by their place. They share what their score gets, in proportion to "
+    "`reference`."
+)
 DIGITS = (
     "A small probability lost its digits: F^n - G^n subtracts two numbers next to 1. Write the step as "
     "F^n (1 - (G/F)^n), with `torch.log1p` and `torch.expm1`, and add up 1 - F from the top."
 )
 
 BEST_MISTAKES: dict[str, Best] = {
-    "Texts with equal scores are ranked by their place. They share what their score gets, in proportion to `reference`.": (
-        _by_place
-    ),
+    TIES: (_by_place),
     "The result is in the order of the scores. Put it back in the order of the inputs.": lambda p, s, n: (
         right_best(p, s, n)[s.argsort(stable=True)]
     ),
@@ -117,7 +119,15 @@ def _read(value: object, arguments: tuple) -> Outcome:
 
 
 def _check(subject: Subject, *calls: tuple, rtol: float = 1e-4, atol: float = 1e-6) -> None:
-    expect_like(subject, right_best, BEST_MISTAKES, calls, _read, rtol=rtol, atol=atol)
+    def explain(got: Sequence[Outcome], want: Sequence[Outcome]) -> str | None:
+        """Each score gets what it should, and its texts do not: in whichever way they were ranked."""
+        for (_, score, _), came, right in zip(calls, got, want, strict=True):
+            at_score = (score.unsqueeze(0) == score.unsqueeze(1)).double()
+            if not torch.allclose(*(at_score @ x["the probability"] for x in (came, right)), rtol=rtol):
+                return None
+        return TIES
+
+    expect_like(subject, right_best, BEST_MISTAKES, calls, _read, rtol=rtol, atol=atol, explain=explain)
 
 
 def _reference(draw: torch.Generator, size: int) -> Tensor:
@@ -163,7 +173,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     reference = torch.cat([common[:1], rare, common[1:]])
     score = torch.tensor([0.0, 5.0, 1.0]) + torch.rand(1, generator=draw)
     try:
-        _check(subject, (reference, score, 1000), (reference, score, 2), rtol=1e-3, atol=0.0)
+        _check(subject, (reference, score, 1000), (reference, score, 2), rtol=1e-3, atol=1e-21)
     except Mistake as mistake:
         # There are many ways to lose the digits, and each leaves other ones.
         raise Mistake(

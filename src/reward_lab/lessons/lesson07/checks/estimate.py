@@ -36,8 +36,15 @@ def _weighted(weight: Callable[[int, int, int], float], normalise: bool = False)
     return answer
 
 
+def _log_comb(n: int, k: int) -> float:
+    if not 0 <= k <= n:
+        return -math.inf
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
 def _binomial(above: int, below: int, over: int, of: int) -> float:
-    return math.comb(above, below) / math.comb(over, of)
+    """C(above, below) / C(over, of), through logarithms: whole numbers of 300 digits take long."""
+    return math.exp(_log_comb(above, below) - _log_comb(over, of))
 
 
 def _one_split(score: Tensor, gold: Tensor, n: int) -> float:
@@ -77,7 +84,7 @@ ESTIMATE_MISTAKES: dict[str, Estimate] = {
         lambda i, n, c: _binomial(i - 1, n - 1, c - 1, n - 1)
     ),
     "The weights count groups of n with n in place of n - 1 others, made to sum to 1.": _weighted(
-        lambda i, n, c: math.comb(i - 1, n) if c > n else 1, normalise=True
+        lambda i, n, c: _binomial(i - 1, n, c, n) if c > n else 1, normalise=True
     ),
     "This draws with replacement: (i/N)^n - ((i-1)/N)^n. A text is in a group once at most, so count subsets.": (
         _weighted(lambda i, n, c: (i / c) ** n - ((i - 1) / c) ** n)

@@ -57,6 +57,14 @@ def _changed(change: Callable[[float, float, float, str], tuple]) -> Fit:
     return lambda kl, gain, form: change(*right_fit(kl, gain, form), form)
 
 
+def _with_intercept_and_zero(kl: Tensor, gain: Tensor, form: str) -> tuple:
+    d, y = kl.double().cpu().sqrt(), gain.double().cpu()
+    fading = torch.where(d > 0, _fading(d.clamp(min=1e-300), form), 0.0)
+    columns = torch.stack([d, -d * fading, torch.ones_like(d)], dim=1)
+    alpha, beta, _ = torch.linalg.lstsq(columns, y.unsqueeze(1)).solution.flatten().tolist()
+    return alpha, beta, _peak(alpha, beta, form)
+
+
 def _only(form: str, change: Callable[[float, float, float], tuple]) -> Fit:
     return _changed(lambda a, b, k, f: change(a, b, k) if f == form else (a, b, k))
 
@@ -71,6 +79,9 @@ FORM_MISTAKES: dict[str, Fit] = {
     ),
     "The fit has an intercept. At KL 0 the gain is 0 by definition: leave the column of ones out.": _fitted(
         lambda d, f: [*_columns(d, f), torch.ones_like(d)]
+    ),
+    "The fit has an intercept, and keeps the points at KL 0. Leave both out: no distance means no gain.": (
+        _with_intercept_and_zero
     ),
     "The sign of beta is wrong: the form subtracts beta.": _changed(lambda a, b, k, f: (a, -b, k)),
     "The sign of beta is wrong, and so the peak is inf.": _changed(lambda a, b, k, f: (a, -b, math.inf)),

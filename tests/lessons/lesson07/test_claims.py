@@ -41,7 +41,7 @@ def test_the_reward_models_are_good_and_below_their_limit(text):
 
 
 def test_the_kl_follows_its_bound(text):
-    table = rows(r"^ +([\d,]+) +([\d.]+) +([\d.]+)$", text, 11)
+    table = rows(r"^ *([\d,]+) +([\d.]+) +([\d.]+)$", text, 11)
     assert all(kl <= bound + 1e-4 for _, kl, bound in table)
     assert all(bound - kl < 1e-3 for n, kl, bound in table if n <= 65536)
     assert table[-1][0] == 2**20 and 12.8 < table[-1][1] < 13.0  # "13 nats"

@@ -914,7 +914,7 @@ predict.compare("gold")
 # concludes: the more, the better. A policy that pushes the score far enough finds exactly this, and it is no bug of
 # PPO: these are *exact* optima.
 #
-# This is Goodhart's law. (Lesson 7 will be about it; it is not there yet.) The KL penalty is what kept our PPO run on the good side of the peak.
+# This is Goodhart's law. (Lesson 7 is about it.) The KL penalty is what kept our PPO run on the good side of the peak.
 #
 # </details>
 
@@ -1009,5 +1009,4 @@ predict.compare("gold")
 # - L. Ouyang et al., Training language models to follow instructions with human feedback (2022): PPO with a KL penalty per token, as in section 7.
 # - E. J. Hu et al., LoRA (2021): adapters that start at zero.
 #
-# **Next lesson.** Lesson 7, which goes over the peak of section 10 on purpose, is not there yet. Until it is: try the three
-# experiments above.
+# **Next lesson.** Lesson 7 goes over the peak of section 10 on purpose.

@@ -33,7 +33,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
     no_torch = not util.find_spec("torch")
     if no_torch or subprocess.run(pip, capture_output=True).returncode:
         raise RuntimeError("No reward_lab yet. Colab, Kaggle: turn internet on, and "
-                           "run this cell again. Elsewhere: make setup, kernel .venv")
+                           "run this cell again. Elsewhere: README (make setup)")
 
 # %%
 import inspect
@@ -46,7 +46,7 @@ from IPython.display import Code
 import reward_lab as rl
 from reward_lab import rlhf
 from reward_lab.lessons import start
-from reward_lab.lessons.lesson07 import check, experiments, figures
+from reward_lab.lessons.lesson07 import check, experiments, figures, predict
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
 device = start(SEED)
@@ -186,14 +186,16 @@ check.best_of_n(best_of_n)
 # **Predict, then run.** Lesson 6's PPO went 2.4 nats. How many answers does best-of-n need for that: about 10, 30, or 1,000?
 
 # %% tags=["experiment"]
-my_guess_n = None  # your number
+predict("draws", ...)  # in place of the dots: a number of answers
 
+# %% tags=["experiment"]
 one = experiments.best_of_n_curve(known, proxies[0])
 print("        n   exact KL   bound")
 for n, kl in list(zip(one.n, one.kl, strict=True))[::2]:
     print(f"{n:9,d}   {abs(kl):8.4f}   {rlhf.best_of_n_kl_bound(n):.4f}")
 far = next(n for n, kl in zip(one.n, one.kl, strict=True) if kl > 2.4)
-print(f"the first power of two beyond 2.4 nats: {far}; your guess: {my_guess_n}")
+print(f"the first power of two beyond 2.4 nats: {far}")
+predict.compare("draws", far)
 
 # %% [markdown]
 # <details><summary>What the table shows</summary>About 30. The KL grows like log n: slowly. A million answers, each scored, take it
@@ -277,7 +279,12 @@ check.best_of_n_estimate(best_of_n_estimate)
 # **Your own best-of-n.** The next cell draws five sets of 4,096 answers, and holds the estimates against the exact value. Circles
 # and crosses are *your* two functions, if they are there. (All later cells use the package's, so nothing stops if they are not.)
 #
-# **Predict, then run.** Where will the estimates be poor: at small n, in the middle, or at n near N?
+# **Predict, then run.** Where will the estimates be poor?
+#
+# Choices: **1** at small n; **2** in the middle; **3** at n near N.
+
+# %% tags=["experiment"]
+predict("poor", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 COUNT, ns = 4096, [2**k for k in range(13)]
@@ -313,6 +320,7 @@ figures.show("estimates", figures.plot_estimates(ns, exact, estimates, own))
 spread = [max(values) - min(values) for values in zip(*estimates, strict=True)]
 print(f"range of the five estimates: {spread[4]:.2f} at n = 16, ", end="")
 print(f"{spread[8]:.2f} at n = 256, {spread[12]:.2f} at n = 4,096")
+predict.compare("poor")
 
 # %% [markdown]
 # <details><summary>Where are they poor?</summary>Near N. There is one group of 4,096, and its best answer is a single
@@ -322,13 +330,14 @@ print(f"{spread[8]:.2f} at n = 256, {spread[12]:.2f} at n = 4,096")
 # %% [markdown]
 # ## 4. Goodhart, exactly
 #
-# **Predict, then run.** Five reward models, n from 1 to a million. By how much does the learnt reward rise? And the gold
-# reward: (a) rises as well, (b) rises and levels off, (c) rises and falls. If (c): after how many draws, and the same in how
-# many of the five?
+# **Predict, then run.** Five reward models, n from 1 to a million. The learnt reward rises. What does the gold reward do?
+#
+# Choices: **1** it rises as well; **2** it rises and levels off; **3** it rises and falls.
 
 # %% tags=["experiment"]
-my_choice = None  # "a", "b" or "c"
+predict("gold", ...)  # in place of the dots: 1, 2 or 3
 
+# %% tags=["experiment"]
 curves = [experiments.best_of_n_curve(known, reward) for reward in proxies]
 figures.show("turn", figures.plot_overoptimization(curves))
 print("reward model   highest gold   at n     KL    gold, learnt at n = 1,048,576")
@@ -336,9 +345,10 @@ for seed, c in enumerate(curves):
     top = c.peak
     print(f"{seed:12d}   {c.gold[top]:12.2f}   {c.n[top]:4d}   {c.kl[top]:.2f}", end="")
     print(f"   {c.gold[-1]:8.2f} {c.learnt[-1]:8.2f}")
+predict.compare("gold")
 
 # %% [markdown]
-# <details><summary>What the figure shows</summary>(c), in five of five. Up to some hundred draws a better score means a better answer. From there on a better
+# <details><summary>What the figure shows</summary>It falls, in five of five. Up to some hundred draws a better score means a better answer. From there on a better
 # score means a worse one. The turn is not at the very end: at n = 16 all is well, and a thousand draws are already too
 # many. Nothing is wrong with these reward models on the data they were trained on.</details>
 #
@@ -370,8 +380,13 @@ for n in (1, 256, 2**20):
 # There are other ways to push. The exact optimum of lesson 6, $\pi_{\mathrm{ref}} e^{r/\beta}/Z$, for a price $\beta$ that falls.
 # PPO with no penalty. PPO with a penalty of 0.25 a nat. Same reward models.
 #
-# **Predict, then run.** At equal KL the exact optimum has, by definition, the highest learnt reward there is. Does it have more gold
-# than best-of-n, the same, or less?
+# **Predict, then run.** At equal KL the exact optimum has, by definition, the highest learnt reward there is. How does its gold
+# compare with that of best-of-n?
+#
+# Choices: **1** it has more; **2** it has the same; **3** it has less.
+
+# %% tags=["experiment"]
+predict("optimum", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 optima = [experiments.optimum_curve(known, reward) for reward in proxies]
@@ -401,6 +416,7 @@ for name, runs in (("no penalty", free), ("beta 0.25", penalised)):
     print(f"PPO, {name:10s}: ends at KL", end=" ")
     print(" ".join(f"{r.kl[-1]:5.1f}" for r in runs), end="")
     print("; gold", " ".join(f"{r.gold[-1]:5.2f}" for r in runs))
+predict.compare("optimum")
 
 # %% [markdown]
 # <details><summary>What the figure shows</summary>Less, in five of five. Whoever is better at pushing the learnt reward gets deeper into its
@@ -481,7 +497,12 @@ check.fit_overoptimization(fit_overoptimization)
 # and to the road of exact optima. Then we act as a careful engineer would: we fit only up to 5 nats, and let the form tell where
 # the top will be.
 #
-# **Predict, then run.** Over the whole road the fit is good. Will the fit to the first 5 nats find the top?
+# **Predict, then run.** Over the whole road the fit is good. Where will the fit to the first 5 nats put the top?
+#
+# Choices: **1** about where it is; **2** too near; **3** too far out.
+
+# %% tags=["experiment"]
+predict("foresees", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 def fits(curve, within=13.0):
@@ -504,6 +525,7 @@ for name, group in (("best-of-n", curves), ("exact optimum", optima)):
         print(f"{name:13s} {seed}    {whole['bon'][2]:.3f}    {whole['rl'][2]:.3f}", end="")
         print(f"      {c.kl[c.peak]:.1f}         {whole['bon'][1]:4.1f}", end="")
         print(f"                  {early['bon'][1]:4.1f}")
+predict.compare("foresees")
 
 # %% tags=["experiment"]
 panels = {}
@@ -520,7 +542,7 @@ for name, c in (("best-of-n", curves[0]), ("exact optimum", optima[0])):
 figures.show("fits", figures.plot_fits(panels))
 
 # %% [markdown]
-# <details><summary>What the table shows</summary>No: the early fits put the top two or three times too far out, or further. The bend that makes the top is hardly
+# <details><summary>What the table shows</summary>The early fits put the top two or three times too far out, or further. The bend that makes the top is hardly
 # there in the first 5 nats. The forms describe a curve; they do not foresee it. The second surprise is the RL form. It was found for PPO with large models. On our road of exact
 # optima the form for best-of-n fits better in all five. Such forms are summaries of what was measured, in one setting. They are no law.</details>
 
@@ -592,13 +614,19 @@ figures.show("second_and_gold", figures.plot_second_model(double, gold=True))
 # **Predict, then run.** 4,000 judgements did not show the turn. How many fresh ones do: 50, 500, or 5,000?
 
 # %% tags=["experiment"]
+predict("fresh", ...)  # in place of the dots: a number of comparisons
+
+# %% tags=["experiment"]
+needed = []
 for seed, reward in enumerate(proxies):
     few, many, most = rlhf.best_of_n_path(known.reference, reward, (256, 4096, 65536))
     p, near = (experiments.win_probability(known, few, other) for other in (most, many))
     print(f"reward model {seed}: best-of-256 beats best-of-65,536 ", end="")
     print(f"with p = {p:.2f}: ", end="")
-    print(f"{experiments.comparisons_needed(p)} comparisons; ", end="")
+    needed.append(experiments.comparisons_needed(p))
+    print(f"{needed[-1]} comparisons; ", end="")
     print(f"best-of-4,096 with {near:.2f}: {experiments.comparisons_needed(near)}")
+predict.compare("fresh", sum(needed) / len(needed))
 
 # %% [markdown]
 # <details><summary>How many?</summary>About 50, if they are asked where it matters. Not the number of judgements counts, but which texts are judged. A closer question, 256 against
@@ -757,7 +785,12 @@ check.conservative_reward(conservative_reward)
 # - **five members**, each on those 2,000 pairs drawn anew with replacement, by their mean, and by uwo with coefficient 2;
 # - **half of the labels on the policy's own texts**: one model on 1,000 + 1,000 pairs.
 #
-# **Predict, then run.** Which is best at n = a million? Which of them still turn?
+# **Predict, then run.** At n = a million, do five members cure it?
+#
+# Choices: **1** yes, gold no longer falls; **2** no, but they end higher than one model; **3** no, they end where one model does.
+
+# %% tags=["experiment"]
+predict("cure", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 ways = ("one model", "five, mean", "five, uwo", "own texts labelled")
@@ -787,6 +820,7 @@ for name, group in remedies.items():
     ends = [c.gold[-1] for c in group]
     print(f"{name:18s} ", " ".join(f"{c.gold[c.peak]:5.2f}" for c in group), end="   ")
     print(" ".join(f"{end:5.2f}" for end in ends), f"  {sum(ends) / 5:5.2f}")
+predict.compare("cure")
 
 # %% [markdown]
 # <details><summary>What the figure shows</summary>Both remedies end above the one model in five of five, and

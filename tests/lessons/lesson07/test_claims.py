@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from ..test_lessons import printed, run_once, shared_folder  # noqa: F401 (a fixture)
+from reward_lab.lessons.lesson07 import predict
+
+from ..running import printed, run_once
 
 pytestmark = pytest.mark.slow
 LESSON = "07_overoptimization"
@@ -12,7 +14,7 @@ SEEDS = 5
 
 
 @pytest.fixture(scope="module")
-def text(shared_folder):  # noqa: F811
+def text(shared_folder):
     return printed(run_once(LESSON, "source", shared_folder)[0])
 
 
@@ -112,3 +114,9 @@ def test_both_remedies_end_above_one_model_in_five_of_five_and_none_is_a_cure(te
     means = {way: table[way][10] for way in ways}
     assert means["one model"] < means["five, mean"] < min(means["five, uwo"], means["own texts labelled"])
     assert abs(means["five, uwo"] - means["own texts labelled"]) < 0.5  # "about as much"
+
+
+def test_the_right_choices_are_what_the_run_shows(text):
+    """Each is held by a test above: the estimates' range, the turn, the optimum, the fits, and the remedies' ends."""
+    rights = {name: question.right for name, question in predict.questions.items() if question.choices}
+    assert rights == {"poor": 3, "gold": 3, "optimum": 3, "foresees": 3, "cure": 2}

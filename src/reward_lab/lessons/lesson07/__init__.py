@@ -1,5 +1,6 @@
 """Lesson 7: over-optimisation."""
 
 from . import checks as check
+from .predictions import predict
 
-__all__ = ["check"]
+__all__ = ["check", "predict"]

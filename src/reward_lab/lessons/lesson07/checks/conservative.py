@@ -12,7 +12,7 @@ from reward_lab.rlhf.ensembles import conservative_reward as right_reward
 
 conservative_reward = Exercise(
     "conservative_reward",
-    first_step="Shift each member, a row of `scores`, so that its mean under the reference is 0.",
+    first_step="Do the three members of the example by hand: what is taken off each one before they are compared?",
 )
 
 Reward = Callable[[Tensor, Tensor, str, float], Tensor]

@@ -13,6 +13,7 @@ from reward_lab.rlhf.best_of_n import best_of_n as right_best
 best_of_n = Exercise(
     "best_of_n",
     first_step="For each text, add up the reference probability of all texts that score at most as high: that is F.",
+    withholds=("reward_lab.rlhf.best_of_n.best_of_n_path",),
 )
 
 Best = Callable[[Tensor, Tensor, int], Tensor]

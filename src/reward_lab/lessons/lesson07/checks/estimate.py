@@ -15,6 +15,7 @@ from reward_lab.rlhf.best_of_n import best_of_n_estimate as right_estimate
 best_of_n_estimate = Exercise(
     "best_of_n_estimate",
     first_step="Sort the texts by score, lowest first. Of how many groups of n is the i-th the best?",
+    withholds=("reward_lab.rlhf.best_of_n._best_of_subset_weights",),
 )
 
 Estimate = Callable[[Tensor, Tensor, int], float]

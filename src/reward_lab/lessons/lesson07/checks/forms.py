@@ -16,7 +16,7 @@ from reward_lab.rlhf.overoptimization import fitted_gain
 
 fit_overoptimization = Exercise(
     "fit_overoptimization",
-    first_step="Take `d = kl.sqrt()` where kl is above 0. The gain is then alpha times one column plus beta times another.",
+    first_step="Write the two columns for two or three points on paper; what do they hold where the distance is 0?",
 )
 
 Fit = Callable[[Tensor, Tensor, str], tuple]

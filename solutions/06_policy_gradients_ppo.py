@@ -908,7 +908,8 @@ show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 # 2 points, one for each thing with its sign of trouble. For example:
 # - the KL to the reference: it keeps rising, or jumps far up, in place of levelling off after a few nats (wrong sign, missing penalty);
 # - samples: repeated, short or identical texts;
-# - people's judgement (gold) on new samples, or a second reward model trained on other pairs: it does not rise with the learnt reward;
+# - people's judgement (gold) on new samples: it does not rise with the learnt reward. (A second reward model trained on other pairs of the
+#   reference is no such sign: it shares the first one's errors, see lesson 7. No credit for it alone);
 # - the entropy of the policy: falls to 0.
 # No credit for a second look at the learnt reward or the training loss.
 # ### END MARK SCHEME

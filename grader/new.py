@@ -82,6 +82,7 @@ def _filled_in(text: str, lesson: str, lessons: str) -> str:
         ("NN_topic", lesson),
     ):
         text = text.replace(placeholder, value)
+    text = re.sub(r"\b([Ll]esson) NN\b", rf"\1 {int(lesson[:2] or 0)}", text)  # in prose: lesson 7
     return re.sub(r"\bNN\b|(?<=\blesson)NN\b", lesson[:2], text)
 
 

@@ -39,7 +39,7 @@ device = start(SEED)
 # ## TODO 1: win rate
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Difficulty, importance | easy, high |
 # | Time | 10 minutes |
 # | Points | 10 |

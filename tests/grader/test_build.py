@@ -89,6 +89,8 @@ def test_only_the_check_cell_calls_the_students_name(student):
     for cell in student.cells:
         if cell.cell_type != "code" or "nbgrader" in cell.metadata:
             continue
+        if "experiments.attempt(" in cell.source:  # shows the reader's own; unsolved, it blocks nothing
+            continue
         used = set(re.findall(r"(?<![\w.])(\w+)\s*\(", cell.source))
         assert not names & used, cell.source
 

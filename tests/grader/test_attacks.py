@@ -84,13 +84,12 @@ def test_nothing_was_written_or_left_running_on_this_machine(class_under_attack)
 
 def test_hidden_inputs_reach_neither_feedback_nor_verdict(class_under_attack, verdicts):
     hidden = set()
+    fixed = (0.5, 1.0, 1.5, 1.8, 2.0, 3.0, 4.0)  # the example by hand, which every run asks
     from reward_lab.checks.subject import LocalSubject
     from reward_lab.lessons.lesson01 import checks as lesson01
 
     def note(preferred, rejected):
-        hidden.update(
-            f"{number}" for number in preferred.tolist() if abs(number) not in (1.0, 1.5, 2.0, 3.0, 4.0, 0.5)
-        )
+        hidden.update(f"{number}" for number in preferred.tolist() if round(abs(number), 6) not in fixed)
         return 0.123
 
     lesson01.preference_accuracy.run(lambda s: LocalSubject(note, "cpu", s), SECRET)

@@ -185,9 +185,11 @@ def test_unsafe_leaves_nothing_running_and_no_folder(pristine, right_answers, tm
     )
     for number, before in enumerate((lines.partition("%%")[0], "%%writefile x.py\nx = 1\n")):
         (tmp_path / f"{number}.ipynb").write_bytes(right_with(before=before)(pristine, right_answers))
+    before = set(Path("/tmp").glob("reward-lab-*"))  # a run that was killed leaves its folder
     verdicts = list(grade_files(sorted(tmp_path.glob("*.ipynb")), Settings("s", unsafe=True)))
     assert [verdict.score for verdict in verdicts] == [10, 10]
-    assert not list(Path("/tmp").glob("reward-lab-session-*"))
+    assert not set(Path("/tmp").glob("reward-lab-session-*")) - before
+    assert not list((tmp_path / "tmp").iterdir())
     assert not left_running("sleep 4321")
 
 
@@ -205,7 +207,7 @@ def test_a_busy_machine_costs_right_work_nothing(pristine, right_answers, tmp_pa
     with contextlib.ExitStack() as opened:
         workers = [opened.enter_context(Worker(Settings("s", timeout=6))) for _ in submissions]
         for worker in workers:
-            worker.sandbox().wait_until_ready()  # to start them under the load would take minutes
+            worker.sandbox(LESSON).wait_until_ready()  # to start them under the load would take minutes
         for _ in range(16):
             hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
             opened.callback(hog.wait)

@@ -14,6 +14,7 @@ from grader.grading import grade_files
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from reward_lab import statistics
+from reward_lab.checks.naming import ways
 from reward_lab.lessons.lesson02 import checks as lesson02
 from reward_lab.lessons.lesson02.checks.abilities import ABILITY_MISTAKES
 from reward_lab.lessons.lesson02.checks.errors import ERROR_MISTAKES
@@ -730,7 +731,7 @@ def test_half_right_answers_get_part_of_the_points():
         "bt_mle": (iteration_without_a_test, 2.0),
         "bt_order_effect": (no_error_if_one_side_wins_all, 2.5),
         "plackett_luce_nll": (
-            RANKING_MISTAKES[next(s for s in RANKING_MISTAKES if s.startswith("exp first"))],
+            next(answer for said, answer in ways(RANKING_MISTAKES) if said.startswith("exp first")),
             1.25,
         ),
     }

@@ -424,7 +424,8 @@ WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 def test_half_right_answers_get_part_of_the_points():
     by_case = {
-        "kl_optimal_policy": (lambda r, q, b: (q * (r / b).exp()) / (q * (r / b).exp()).sum(), 1.5),
+        # It overflows in two cases: far above the others a text that is never written has a reward, too.
+        "kl_optimal_policy": (lambda r, q, b: (q * (r / b).exp()) / (q * (r / b).exp()).sum(), 1.0),
         "policy_gradient_loss": (lambda lp, r, b: -((r - b) * lp).mean(), 1.5),
         "kl_estimators": (lambda p, q: (p - q, (p - q) ** 2 / 2, torch.exp(q - p) - 1 - (q - p)), 1.5),
         "gae": (gae_with_gradients, 1.5),

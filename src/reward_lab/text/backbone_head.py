@@ -108,9 +108,10 @@ def _folds(preferences: Preferences, train: np.ndarray) -> np.ndarray:
 
     Pairs are tied as for the split, by texts and beginnings of texts, or, where these tie nearly everything, by prompt.
     """
+    ties = preferences.links.table()
     for kinds in (TEXT, TEXT - 1, 4, 2, 1, PROMPT):
         groups, number, sizes = np.unique(
-            preferences.links.components(kinds)[train], return_inverse=True, return_counts=True
+            ties.components(kinds)[train], return_inverse=True, return_counts=True
         )
         if len(groups) >= FOLDS and sizes.max() <= 2 * len(train) / FOLDS:
             break

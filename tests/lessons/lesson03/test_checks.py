@@ -594,6 +594,7 @@ EQUIVALENT = {
         r"-> mean, rate = \(probabilities\[inside\]\.mean": "five digits are compared",
     },
     "noisy_labels": {
+        r"(preference|flipped)\.detach\(\)": "labels carry no gradient",
         r"<= (p|flip_rate)$": "a uniform number is equal to another once in 16 million draws",
         r"p\.(detach|float|clamp)": "shape, device and numbers from 0 to 1 stay as they are",
         r"generator=generator\) <": "the device is the CPU here",

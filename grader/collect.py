@@ -8,7 +8,7 @@ student handed in, and what was not taken and why, is printed and kept as a tabl
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
@@ -23,8 +23,16 @@ from .submitted import PICTURE_TYPES, printable
 COLUMNS = ("student", "name", "lms", "file", "taken", "why")
 
 
-def collect(course: Path, lesson: str, downloads: Iterable[Path]) -> list[Row]:
-    """Put each student's notebook and pictures into submitted/<student>/<lesson>/. Returns a row for each file found.
+def collect(
+    course: Path, lesson: str, downloads: Iterable[Path], folder_of: Callable[[str], Path] | None = None
+) -> list[Row]:
+    """Put each student's notebook and pictures into a folder. Returns a row for each file found.
+
+    Args:
+        course: the course's folder.
+        lesson: its name.
+        downloads: see read_downloads.
+        folder_of: student -> where; None for submitted/<student>/<lesson>/.
 
     Raises:
         CourseError: there is no such course.
@@ -32,7 +40,8 @@ def collect(course: Path, lesson: str, downloads: Iterable[Path]) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="reward-lab-") as scratch:
         collection = read_downloads(course, lesson, downloads, Path(scratch))
         for student in collection.chosen:
-            write_submission(collection, student, course / "submitted" / student / lesson)
+            folder = folder_of(student) if folder_of else course / "submitted" / student / lesson
+            write_submission(collection, student, folder)
     keep_table(course, lesson, collection)
     return collection.rows
 
@@ -107,12 +116,8 @@ class SafeExtractor(ExtractorPlugin):
     def extract(self, archive_path: str, extracted_path: str) -> None:
         """Extract every zip file below archive_path; what is left out is named in the log."""
         course, lesson = Path(self.parent.coursedir.root), self.parent.coursedir.assignment_id
-        with tempfile.TemporaryDirectory(prefix="reward-lab-") as scratch:
-            collection = read_downloads(course, lesson, [Path(archive_path)], Path(scratch))
-            for student in collection.chosen:
-                write_submission(collection, student, Path(extracted_path) / student)
-        keep_table(course, lesson, collection)
-        for line in table(collection.rows).splitlines():
+        rows = collect(course, lesson, [Path(archive_path)], Path(extracted_path).joinpath)
+        for line in table(rows).splitlines():
             (self.log.warning if line.startswith("NOT") else self.log.info)("%s", line)
 
 

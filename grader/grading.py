@@ -20,13 +20,13 @@ from nbformat import NotebookNode
 
 from .build import make_course
 from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
-from .intake import Submission, take_in
+from .intake import Submission, take_in, take_in_submitted
 from .intake_file import Refused
 from .project import course_project
 from .records import read_record, record_of, sources_digest, write_record
 from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
 from .settings import Settings
-from .submitted import content_digest, submission_problem, submitted_file, time_problem
+from .submitted import content_digest, submitted_file
 from .verdict import Verdict
 from .verify import Worker
 from .verify_faults import cut
@@ -79,14 +79,9 @@ def grade_file(file: Path, expected: str | None) -> Graded:
         expected: the lesson it was handed in for; None takes the one it fits best.
     """
     try:
-        problem = submission_problem(file) if expected else None
-        if problem:
-            raise Refused(problem)
-        submission = take_in(file, _lessons, expected)
+        submission = take_in_submitted(file, _lessons, expected) if expected else take_in(file, _lessons)
     except Refused as refusal:
         return None, Outcome(Verdict(file=str(file), lesson=expected, problem=str(refusal)))
-    late = time_problem(file.parent) if expected else None
-    submission.notes += [late] if late else []
     try:
         outcome = _worker.grade(submission)
     except WorkerLost:

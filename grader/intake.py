@@ -18,6 +18,7 @@ from .intake_cells import added, filled, is_colabs_link, is_copy_of_stub, is_edi
 from .intake_file import Refused, SubmittedCell, read_file
 from .intake_match import choose_copies, code_again, match
 from .intake_pictures import with_pictures_beside
+from .submitted import submission_problem, time_problem
 
 
 @dataclass
@@ -65,6 +66,21 @@ def take_in(path: Path, lessons: Mapping[str, NotebookNode], expected: str | Non
         notes.append(f"file name `{path.name}` taken for {lesson}.ipynb")
     submission = _assemble(lesson, lessons[lesson], cells, notes)
     submission.python = file.python
+    return submission
+
+
+def take_in_submitted(file: Path, lessons: Mapping[str, NotebookNode], lesson: str) -> Submission:
+    """Read a file below submitted/<student>/<lesson>/, with what is to be said of its place and its time.
+
+    Raises:
+        Refused: see take_in; or it is a link, a pipe or a folder, or the student's name can't stand.
+    """
+    problem = submission_problem(file)
+    if problem:
+        raise Refused(problem)
+    submission = take_in(file, lessons, lesson)
+    late = time_problem(file.parent)
+    submission.notes += [late] if late else []
     return submission
 
 

@@ -1,7 +1,8 @@
 """Choose each student's submission out of what an LMS hands out, and say of every file what came of it."""
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -64,6 +65,7 @@ class Collection:
         self._found: dict[str, list[Candidate]] = {}
         self._pictures: dict[str, list[Candidate]] = {}
         self._owners: dict[str, tuple[str, str]] = {}
+        self._numbers = itertools.count()
         self.rows: list[Row] = []
         self.chosen: dict[str, Chosen] = {}
 
@@ -79,12 +81,13 @@ class Collection:
     def choose(self) -> None:
         """Choose one notebook of each student; the others get a row that says why not."""
         for student, found in sorted(self._found.items()):
-            *others, best = sorted(found, key=self._rank)
+            ranks = {candidate.place: self._rank(candidate) for candidate in found}
+            *others, best = sorted(found, key=lambda candidate: ranks[candidate.place])
             remark = "handed in late" if best.origin.late else ""
             self.chosen[student] = Chosen(best)
             self._row(best, True, remark)
             for other in others:
-                older = self._rank(other)[2:4] < self._rank(best)[2:4]
+                older = ranks[other.place][2:4] < ranks[best.place][2:4]
                 why = "an earlier upload" if older else "a second notebook"
                 self._row(other, False, f"{why}; `{best.file}` was taken")
         for student, pictures in sorted(self._pictures.items()):
@@ -127,15 +130,10 @@ class Collection:
         if problem:
             self.rows.append(Row(student, of.name, of.lms, of.file, False, problem))
             return
-        place = self.scratch / str(len(list(self._all())))
+        place = self.scratch / str(next(self._numbers))
         place.write_bytes(content)
         kind = self._found if is_notebook else self._pictures
         kind.setdefault(student, []).append(Candidate(of, of.file, place))
-
-    def _all(self) -> Iterator[Candidate]:
-        for kind in (self._found, self._pictures):
-            for candidates in kind.values():
-                yield from candidates
 
     def _student(self, of: Origin) -> str:
         """The student's id, which no other student has, on no file system."""

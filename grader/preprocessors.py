@@ -12,11 +12,11 @@ from traitlets import Bool, Enum, Float
 
 from .gradebook import autograded_notebook, marking_schemes, pristine_lessons
 from .grading import course_seed
-from .intake import Submission, take_in
+from .intake import Submission, take_in_submitted
 from .intake_file import Refused
 from .project import course_project
 from .settings import Settings
-from .submitted import submission_problem, submitted_file, time_problem
+from .submitted import submitted_file
 from .verify import Worker
 
 _workers: dict[Settings, Worker] = {}
@@ -59,12 +59,8 @@ class TakeIn(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         lesson = resources["nbgrader"]["assignment"]
         file = submitted_file(Path(resources["metadata"]["path"]), lesson)
-        problem = submission_problem(file)
-        if problem:
-            raise Refused(problem)
-        submission = take_in(file, pristine_lessons(_course_of(self)), lesson)
-        late = time_problem(file.parent)
-        for note in [*submission.notes, *([late] if late else [])]:
+        submission = take_in_submitted(file, pristine_lessons(_course_of(self)), lesson)
+        for note in submission.notes:
             self.log.warning("%s: %s", file, note)
         return submission.notebook, resources
 

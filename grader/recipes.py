@@ -8,6 +8,8 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from .names import bound_by
+
 CHECKS_ELSEWHERE = '''
 
 class _Elsewhere:
@@ -48,7 +50,7 @@ def only_recipes(texts: Mapping[str, str]) -> dict[str, str]:
         kept[module].add(number)
         node = trees[module][number]
         for other, name in _needed(module, node, texts):
-            wanted += [(other, n) for n, made in enumerate(trees[other]) if name in _bound_by(made)]
+            wanted += [(other, n) for n, made in enumerate(trees[other]) if name in bound_by(made)]
     left = {}
     for module, body in trees.items():
         nodes = [body[number] for number in sorted(kept[module])]
@@ -81,14 +83,3 @@ def _needed(module: str, node: ast.stmt, texts: Mapping[str, str]) -> Iterator[t
     for alias in node.names:
         if base in texts:
             yield base, alias.name
-
-
-def _bound_by(node: ast.stmt) -> set[str]:
-    """Names that a statement at the top of a module binds."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    return {
-        part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-    }

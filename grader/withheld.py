@@ -43,8 +43,11 @@ def stripped(project: Project, lesson: str) -> Files:
     return _stripped(project.lessons, names, declared, _content(project))
 
 
+@functools.lru_cache(maxsize=64)
 def source_of(project: Project, lesson: str, name: str) -> tuple[str, str]:
     """(module, source) of the package's own version of an exercise, a function at the top of its module.
+
+    Looked up once a process, as a worker's copy of the packages is made once.
 
     Raises:
         ProjectError: there is none, or more than one.
@@ -52,7 +55,7 @@ def source_of(project: Project, lesson: str, name: str) -> tuple[str, str]:
     found = []
     for path, content in _content(project):
         module = _module(path)
-        if module and not _is_checks(module, project.lessons):
+        if module and f"def {name}".encode() in content and not _is_checks(module, project.lessons):
             text = content.decode()
             nodes = [n for n in _parsed(text).body if isinstance(n, ast.FunctionDef) and n.name == name]
             found += [(module, ast.unparse(_without_types(node))) for node in nodes]
@@ -115,9 +118,8 @@ def _module(path: str) -> str | None:
 
 def _is_checks(module: str, lessons: str) -> bool:
     """Whether this is a lesson's `checks`, or a part of it."""
-    return bool(re.match(rf"{re.escape(lessons)}\.lesson[0-9]{{2}}\.checks(\.|$)", module)) or bool(
-        re.match(r"reward_lab\.lessons\.lesson[0-9]{2}\.checks(\.|$)", module)
-    )
+    rooms = rf"(?:{re.escape(lessons)}|reward_lab\.lessons)"
+    return re.match(rf"{rooms}\.lesson[0-9]{{2}}\.checks(\.|$)", module) is not None
 
 
 def _without(

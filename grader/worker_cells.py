@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from .names import bound_by
+
 MAX_STATEMENTS = 500
 """A cell of more is run in as many pieces, of several statements each."""
 MAX_ERRORS = 20
@@ -69,7 +71,8 @@ def run_cell(
             run()
         except BaseException as error:  # SystemExit too: it must not end the session
             if len(errors) < MAX_ERRORS:
-                errors.append(_described(error, _line_of(error, line), _bound_names(nodes)))
+                names = [name for node in nodes[:MAX_ERRORS] for name in bound_by(node)]
+                errors.append(_described(error, _line_of(error, line), names[:MAX_ERRORS]))
     return {"errors": errors, "replaced": sorted(REPLACEABLE & set(vars(shell)))}
 
 
@@ -153,20 +156,6 @@ def _is_constant(node: ast.stmt) -> bool:
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return False
     return True
-
-
-def _bound_names(nodes: list[ast.stmt]) -> list[str]:
-    """Names that these statements would have bound, the first few."""
-    names: list[str] = []
-    for node in nodes[:MAX_ERRORS]:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.append(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names += [alias.asname or alias.name.partition(".")[0] for alias in node.names]
-        else:
-            stored = (part for part in ast.walk(node) if isinstance(part, ast.Name))
-            names += [part.id for part in stored if isinstance(part.ctx, ast.Store)]
-    return names[:MAX_ERRORS]
 
 
 def _line_of(error: BaseException, line: int) -> int:

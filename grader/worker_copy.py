@@ -10,7 +10,7 @@ from .project import Project
 from .withheld import Files, stripped
 
 WORKER_FILES = (
-    "__init__.py", "codec.py", "decoder.py", "protocol.py",
+    "__init__.py", "codec.py", "decoder.py", "names.py", "protocol.py",
     "worker.py", "worker_cells.py", "worker_given.py", "worker_limits.py", "worker_session.py", "worker_shell.py",
     "worker_stand_ins.py", "worker_syscalls.py", "worker_usage.py",
 )  # fmt: skip

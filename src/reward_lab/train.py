@@ -15,17 +15,16 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib
 import torch
 
-from . import plots
 from .checkpoint import write_atomically
 from .saving import read_config
-from .text.backbone_report import draw as draw_backbone
 from .text.backbone_run import TUNES, BackboneConfig, require_folder, train_on_backbone
 from .text.formats import NAMES
 from .text.preferences import Preferences, load_preferences
-from .text.training import TextConfig, TextRun, train_on_preferences
+from .text.run_figures import draw_backbone, draw_epochs
+from .text.scoring import require_device
+from .text.training import TextConfig, train_on_preferences
 from .text.understanding import describe
 
 DEFAULTS, BACKBONE = TextConfig(), BackboneConfig("")
@@ -118,8 +117,8 @@ def _train(arguments: argparse.Namespace) -> int:
     config = _config(given)
     if arguments.dry_run:
         sets = [_load(path, arguments) for path in (*files, arguments.eval_file) if path]
-        seen = TextConfig(max_length=config.max_length, held_out_share=config.held_out_share)
-        for line in describe(sets[0], config if isinstance(config, TextConfig) else seen, *sets[1:]):
+        words = TextConfig(max_length=config.max_length) if with_backbone else config
+        for line in describe(sets[0], words, *sets[1:]):
             print(line)
         return 0
     if folder is None:
@@ -135,7 +134,7 @@ def _train(arguments: argparse.Namespace) -> int:
     run = train_on_preferences(preferences, held_out, config, device, folder)
     run.model.save_pretrained(folder)
     write_atomically(folder / "metrics.json", (json.dumps(run.metrics, indent=2) + "\n").encode())
-    _draw(run, folder / "training.png")
+    draw_epochs(run.history, run.metrics, folder / "training.png")
     (folder / "checkpoint.pt").unlink(
         missing_ok=True
     )  # last: a run killed before this ends the same way again
@@ -186,12 +185,7 @@ def _require(folder: Path, device: str, backbone: bool) -> None:
         require_folder(folder)
     elif (folder / "config.json").exists():
         read_config(folder)  # raises for a model of another kind, which saving would not overwrite
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"--device {device}: this machine has none that torch can use ({str(error).splitlines()[0][:80]})"
-        ) from None
+    require_device(device)
 
 
 def _load(path: str, arguments: argparse.Namespace) -> Preferences:
@@ -199,17 +193,6 @@ def _load(path: str, arguments: argparse.Namespace) -> Preferences:
     preferences = load_preferences(path, arguments.skip_bad_rows, arguments.prompt_column, arguments.format)
     print(f"{preferences.report()} ({time.perf_counter() - start:.1f} s)", flush=True)
     return preferences
-
-
-def _draw(run: TextRun, path: Path) -> None:
-    matplotlib.use("agg")  # a file is wanted, not a window
-    train, held_out = run.metrics["train"]["accuracy"], run.metrics["held_out"]["accuracy"]
-    title = f"Best epoch {run.history.best_epoch}: training accuracy {train:.2f}, held-out accuracy {held_out:.2f}"
-    figure = plots.plot_history(run.history, title, limit=None)
-    for axis in figure.axes:
-        axis.axvline(run.history.best_epoch, color=plots.GREY, linestyle="--", linewidth=1)
-    figure.savefig(path, dpi=120)
-    plots.plt.close(figure)
 
 
 def _table(metrics: dict) -> str:

@@ -269,7 +269,7 @@ def test_an_interrupted_run_goes_on_where_it_was_and_ends_as_if_nothing_had_happ
         batches.append(len(rows))
         return whole(backbone, rows)
 
-    monkeypatch.setattr("reward_lab.language.embedding.TOKENS_PER_BATCH", {"cpu": 256, "cuda": 256})
+    monkeypatch.setattr("reward_lab.language.pretrained.TOKENS_PER_BATCH", {"cpu": 256, "cuda": 256})
     monkeypatch.setattr(Backbone, "vectors", interrupted)
     assert run_main(tiny, tmp_path / "cut") == 130
     monkeypatch.setattr(Backbone, "vectors", whole)

@@ -131,7 +131,9 @@ class Exercise:
                 message += f" {mistake.likely}"
             # On hidden inputs nothing is told of the call.
             told = seed == PUBLIC_SEED and not mistake.not_yet and not mistake.final
-            again = call_as_code(self.name, subject.called) if told and subject.called is not None else ""
+            again = ""
+            if told and subject.called is not None:
+                again = call_as_code(self.name, tuple(map(plain, subject.called)))
             return replace(
                 result,
                 message=message,
@@ -156,7 +158,7 @@ class _Listening:
         self.called: tuple | None = None  # the arguments of the last plain call
 
     def call(self, *arguments: object) -> Reply:
-        self.called = tuple(plain(argument) for argument in arguments)
+        self.called = arguments
         return self._unchanged(arguments, self._heard(self._subject.call(*arguments)))
 
     def differentiate(self, *arguments: object) -> Reply:
@@ -165,7 +167,7 @@ class _Listening:
 
     def error(self, *arguments: object) -> Failure | None:
         """The exception that a call raises where the exercise asks for one, or None if it returns."""
-        self.called = tuple(plain(argument) for argument in arguments)
+        self.called = arguments
         reply = self._subject.call(*arguments)
         failure = reply.failure
         if failure is not None and (failure.of_grader or failure.type_name == "NotImplementedError"):
@@ -176,7 +178,8 @@ class _Listening:
     def _unchanged(self, arguments: tuple, reply: Reply) -> Reply:
         for number, (before, after) in enumerate(zip(arguments, reply.arguments, strict=True), 1):
             # A probe's state is the case's own business: an optimizer step has to change the model.
-            if isinstance(plain(before), type(after)) and not same(plain(before), after):
+            was = plain(before)
+            if isinstance(was, type(after)) and not same(was, after):
                 raise Mistake(
                     "the inputs to be left as they are",
                     f"argument {number} changed",

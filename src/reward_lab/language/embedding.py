@@ -1,6 +1,6 @@
 """Embed a stream of texts, each once, in batches of like length."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..progress import Progress
-from .pretrained import TOKENS_PER_BATCH, Backbone, like_lengths
+from .pretrained import Backbone, batches_of
 from .vector_store import VectorStore, key_of
 
 CHUNK = 4096
@@ -59,7 +59,8 @@ def embed(
         _, first = np.unique(keys, return_index=True)
         new = np.intersect1d(first, missing[missing >= 0])
         progress.skip(len(chunk) - len(new))
-        for part in _batches(backbone, [ids.rows[i] for i in new]):
+        device = next(backbone.body.parameters()).device
+        for part in batches_of([ids.rows[i] for i in new], device):
             numbers = new[part]
             batch = [ids.rows[i] for i in numbers]
             store.append(keys[numbers], backbone.vectors(batch))
@@ -70,11 +71,6 @@ def embed(
         result.rows = np.concatenate(rows)
     result.new_texts, result.new_tokens = progress.worked, progress.tokens
     return result
-
-
-def _batches(backbone: Backbone, rows: Sequence[list[int]]) -> Iterator[list[int]]:
-    device = next(backbone.body.parameters()).device.type
-    return like_lengths(list(map(len, rows)), TOKENS_PER_BATCH.get(device, TOKENS_PER_BATCH["cuda"]))
 
 
 def _chunks(items: Iterable, size: int) -> Iterator[list]:

@@ -55,6 +55,11 @@ class Texts:
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
+def batches_of(rows: Sequence[list[int]], device: torch.device) -> Iterator[list[int]]:
+    """Numbers of texts of token ids in batches of like length, as large as serves the device."""
+    return like_lengths(list(map(len, rows)), TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH["cuda"]))
+
+
 def like_lengths(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
     """Numbers of texts in batches of like length, the longest first, so that what does not fit fails at once.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .ecosystem import quiet
-from .pretrained import TOKENS_PER_BATCH, Backbone, Ids, Texts, _transformers, like_lengths
+from .pretrained import Backbone, Ids, Texts, _transformers, batches_of
 
 
 def reward_model(backbone: Backbone, pooling: str, weights: Tensor | None = None):
@@ -117,8 +117,7 @@ class LanguageReward:
         """The reward of each text of token ids. They go through the model in batches of like length."""
         device = next(self.model.parameters()).device
         result = [0.0] * len(rows)
-        tokens = TOKENS_PER_BATCH.get(device.type, TOKENS_PER_BATCH["cuda"])
-        for batch in like_lengths(list(map(len, rows)), tokens):
+        for batch in batches_of(rows, device):
             ids, mask = self.texts.pad([rows[i] for i in batch], device)
             for number, reward in zip(
                 batch, self.model(ids, attention_mask=mask).logits[:, 0].tolist(), strict=True

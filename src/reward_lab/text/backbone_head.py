@@ -13,7 +13,7 @@ from ..language.reward_folder import reward_model
 from ..linear_fit import Differences, choose_penalty, fit_linear_reward
 from ..progress import duration
 from .backbone_run import Job, Tuned, sides
-from .links import PROMPT, TEXT
+from .links import LADDER
 from .preferences import Preferences
 from .training import measure_differences
 
@@ -109,7 +109,7 @@ def _folds(preferences: Preferences, train: np.ndarray) -> np.ndarray:
     Pairs are tied as for the split, by texts and beginnings of texts, or, where these tie nearly everything, by prompt.
     """
     ties = preferences.links.table()
-    for kinds in (TEXT, TEXT - 1, 4, 2, 1, PROMPT):
+    for kinds in LADDER:
         groups, number, sizes = np.unique(
             ties.components(kinds)[train], return_inverse=True, return_counts=True
         )

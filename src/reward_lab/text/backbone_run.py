@@ -13,7 +13,7 @@ from ..language.reward_folder import LanguageReward, save_reward_model
 from ..progress import spent
 from ..trainer import History
 from .preferences import Preferences
-from .training import loss_of_guessing, training_rows
+from .training import loss_of_guessing, measure_differences, training_rows
 
 TUNES = ("head", "lora", "full")
 
@@ -122,7 +122,6 @@ def train_on_backbone(
         ModuleNotFoundError: transformers, TRL or peft is not installed.
     """
     from . import backbone_head, backbone_trl
-    from .training import measure_differences
 
     start = time.perf_counter()
     kept, warnings = training_rows(preferences, held_out, config.held_out_share)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from .conversions import LeftOut
 from .links import PROMPT, Links
 from .measures import ModelScores, compare, measures
 from .preferences import Preference, load_preferences, read_pairs
@@ -75,11 +76,11 @@ class Labelled:
             else:
                 self.left_out["bad rows" if isinstance(item, BadRow) else item.reason] += 1
 
-    def _item(self, row: object, pair: object) -> object:
+    def _item(self, row: object, pair: object) -> Item | BadRow | LeftOut:
         if isinstance(pair, Preference):
             self.without_prompt += where_prompt_is(row, pair, self.prompt_column) == NO_PROMPT
             if pair.preferred == pair.rejected:
-                return _Reason("pairs with two equal texts")
+                return LeftOut("pairs with two equal texts")
             return Item(row, pair.prompt, (pair.preferred,), (pair.rejected,))
         sides = [row.get(name) for name in ("chosen", "rejected")] if isinstance(row, dict) else []
         if not sides or not all(isinstance(side, list) and side for side in sides):
@@ -92,11 +93,6 @@ class Labelled:
             return error
         self.without_prompt += not prompt
         return Item(row, prompt, *map(tuple, sides))
-
-
-@dataclass(frozen=True)
-class _Reason:
-    reason: str
 
 
 def evaluate(

@@ -40,6 +40,8 @@ MIN_TEXT = 20
 PROMPT, TEXT = 0, BACK + 1
 """Kinds of keys. Between them lie the common beginnings: the whole of it is 1, less its last word 2, ... A split may leave
 out the kinds from the last one on."""
+LADDER = (TEXT, TEXT - 1, 4, 2, 1, PROMPT)
+"""The last kind that ties, from the strictest on: where these tie nearly everything, the next one is tried."""
 
 
 @dataclass(frozen=True)

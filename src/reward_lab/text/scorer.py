@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .scoring import load_reward_model, score_pairs, score_texts
+from .scoring import load_reward_model, require_device, score_pairs, score_texts
 
 Scorer = Callable[[Sequence[tuple[str, str]]], np.ndarray]
 """Takes (prompt, completion) of each text, and gives their rewards, (n,) float64."""
@@ -20,12 +20,7 @@ def load_scorer(folder: str | Path, device: torch.device | str = "cpu") -> Score
         ValueError: the model can't be read, or reads no texts, or there is no such device.
         ModuleNotFoundError: a library that the model needs is not installed.
     """
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"device {device}: this machine has none ({str(error).splitlines()[0][:80]})"
-        ) from None
+    require_device(device)
     model = load_reward_model(folder, torch.device(device))
     score_texts(model, [])  # raises for a model of token ids
 

@@ -36,6 +36,16 @@ class Score:
     """Whether the beginning of the text was cut off."""
 
 
+def require_device(device: torch.device | str) -> None:
+    """Raise ValueError, with what torch says, where there is no such device."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"--device {device}: this machine has none that torch can use ({str(error).splitlines()[0][:80]})"
+        ) from None
+
+
 def load_reward_model(
     folder: str | Path, device: torch.device | str = "cpu"
 ) -> "RewardModel | LanguageReward":

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .links import PROMPT, TEXT
+from .links import LADDER, PROMPT
 from .preferences import Preferences
 
 NEAR = 2.0
@@ -38,7 +38,7 @@ def held_out_rows(preferences: Preferences, share: float, most: int) -> Split:
     """
     wanted = max(1, min(round(share * len(preferences)), most))
     ties = preferences.links.table()
-    for kinds in (TEXT, TEXT - 1, 4, 2, 1, PROMPT):
+    for kinds in LADDER:
         held_out = _choose(ties.components(kinds), wanted)
         if held_out is not None:
             break

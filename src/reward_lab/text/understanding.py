@@ -9,10 +9,8 @@ import numpy as np
 from .links import COLUMNS, answer_begins, hash_of, prompt_columns
 from .preferences import Preference, Preferences, join_prompt
 from .rows import kind
-from .splitting import Split, held_out_rows
-from .token_pairs import MEASURED
 from .tokenizer import WordTokenizer
-from .training import TextConfig, _leaks
+from .training import TextConfig, training_rows
 
 NO_PROMPT = "not found; words that both answers begin or end with tie pairs to each other"
 EXAMPLES = 3
@@ -72,20 +70,19 @@ def describe(
     yield _line("longer", facts.longer)
     if preferences.note:
         yield _line("note", preferences.note)
-    if held_out is None:
-        split = held_out_rows(preferences, config.held_out_share, MEASURED)
-    else:
-        split = Split(np.zeros(len(preferences), bool), _leaks(preferences, held_out))
-    yield from _split_and_examples(preferences, config, split)
+    kept, warnings = training_rows(preferences, held_out, config.held_out_share)
+    yield from _split_and_examples(preferences, config, kept, warnings)
 
 
-def _split_and_examples(preferences: Preferences, config: TextConfig, split: Split) -> Iterator[str]:
-    held = int(split.held_out.sum())
-    safe = "" if split.warnings else "; no prompt and no text stands on both sides"
+def _split_and_examples(
+    preferences: Preferences, config: TextConfig, kept: np.ndarray, warnings: list[str]
+) -> Iterator[str]:
+    held = int((~kept).sum())
+    safe = "" if warnings else "; no prompt and no text stands on both sides"
     yield _line("split", f"{len(preferences) - held:,} pairs for training, {held:,} held out by prompt{safe}")
-    for warning in split.warnings:
+    for warning in warnings:
         yield _line("warning", warning)
-    training = (pair for keep, pair in zip(~split.held_out, preferences, strict=True) if keep)
+    training = (pair for keep, pair in zip(kept, preferences, strict=True) if keep)
     texts = (join_prompt(pair.prompt, f"{pair.preferred}\n{pair.rejected}") for pair in training)
     tokenizer = WordTokenizer.train(texts, config.vocab_size, config.max_length)
     yield _line(
@@ -120,9 +117,8 @@ class _Facts:
             sides = pair.prompt, pair.preferred, pair.rejected
             for known, text in zip(self.words.values(), sides, strict=True):
                 known.append(len(text.split()))
-            forth.append(hash_of(f"{[*map(len, sides)]}{''.join(sides)}"))
-            other = sides[0], sides[2], sides[1]
-            back.append(hash_of(f"{[*map(len, other)]}{''.join(other)}"))
+            for known, texts in ((forth, sides), (back, (sides[0], sides[2], sides[1]))):
+                known.append(hash_of(f"{[*map(len, texts)]}{''.join(texts)}"))
         first, times = np.unique(np.array(forth, np.uint64), return_counts=True)
         self.repeated = int((times - 1).sum())
         self.contrary = int(np.isin(np.array(back, np.uint64), first).sum())

@@ -1,31 +1,47 @@
-"""The figure of a run on a pretrained backbone."""
+"""The figures of training runs: a bag of words, or a model on a pretrained backbone."""
 
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from .. import plots
+from ..trainer import History
 from .backbone_run import BackboneRun
 
 
-def draw(run: BackboneRun, path: Path) -> None:
-    """Write a run's figure: its epochs, or, for an exact fit, how the penalty was chosen; and the held-out differences."""
+def draw_epochs(history: History, metrics: dict, path: Path) -> None:
+    """Write the figure of a run in epochs: its curves, with a line at the best epoch."""
     matplotlib.use("agg")  # a file is wanted, not a window
-    train, held_out = (run.metrics[name]["accuracy"] for name in ("train", "held_out"))
-    title = f"Training accuracy {train:.2f}, held-out accuracy {held_out:.2f}"
+    figure = plots.plot_history(
+        history, f"Best epoch {history.best_epoch}: {_accuracies(metrics)}", limit=None
+    )
+    for axis in figure.axes:
+        axis.axvline(history.best_epoch, color=plots.GREY, linestyle="--", linewidth=1)
+    _write(figure, path)
+
+
+def draw_backbone(run: BackboneRun, path: Path) -> None:
+    """Write a run's figure: its epochs, or, for an exact fit, how the penalty was chosen; and the held-out differences."""
     if run.tuned.history is not None:
-        best = run.tuned.history.best_epoch
-        figure = plots.plot_history(
-            run.tuned.history, f"Best epoch {best}: {title[0].lower()}{title[1:]}", limit=None
-        )
-        for axis in figure.axes:
-            axis.axvline(best, color=plots.GREY, linestyle="--", linewidth=1)
-    else:
-        figure, (left, right) = plots.new_panels(2)
-        _penalties(left, run)
-        _differences(right, run)
-        figure.suptitle(title)
+        draw_epochs(run.tuned.history, run.metrics, path)
+        return
+    matplotlib.use("agg")
+    figure, (left, right) = plots.new_panels(2)
+    _penalties(left, run)
+    _differences(right, run)
+    title = _accuracies(run.metrics)
+    figure.suptitle(title[0].upper() + title[1:])
+    _write(figure, path)
+
+
+def _accuracies(metrics: dict) -> str:
+    train, held_out = (metrics[name]["accuracy"] for name in ("train", "held_out"))
+    return f"training accuracy {train:.2f}, held-out accuracy {held_out:.2f}"
+
+
+def _write(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=120)
     plots.plt.close(figure)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from .exercise import Mistake
 from .naming import named, ways
 from .subject import LocalSubject, Subject
-from .values import describe, number_text
+from .values import describe, number_text, number_texts
 
 Outcome = dict[str, Tensor]
 """What a call came to: name of each part -> its numbers, float64 on the CPU."""
@@ -42,7 +42,7 @@ def expect_like(
         read: takes a reply apart.
         request: "call" or "differentiate".
         rtol, atol: relative and absolute tolerance, as in torch.allclose. A gradient's is `rtol` of its largest entry.
-        explain: asked where no usual mistake fits.
+        explain: asked where no usual mistake fits, or too many do for any of them to be named.
 
     Raises:
         Mistake: with the first number that differs.
@@ -64,7 +64,7 @@ def expect_like(
         if wrong is not None and agree(got, wrong) and not agree(wrong, want):
             fitting.append(said)
     likely = named(fitting)
-    if not fitting and explain is not None:
+    if likely is None and explain is not None:
         likely = explain(got, want)
     expected_text, got_text = next(
         _first_difference(part, y[part], x[part], rtol, atol)
@@ -108,7 +108,8 @@ def _first_difference(part: str, want: Tensor, got: Tensor, rtol: float, atol: f
     differ = ~torch.isclose(got, want, rtol=rtol, atol=atol, equal_nan=True)
     place = tuple(differ.nonzero()[0].tolist())
     name = part + (f"[{', '.join(map(str, place))}]" if place else "")
-    return f"{name} = {number_text(want[place].item())}", number_text(got[place].item())
+    wanted, found = number_texts(want[place].item(), got[place].item())
+    return f"{name} = {wanted}", found
 
 
 def numbers_of(value: object, shape: tuple[int, ...], what: str, likely: str | None = None) -> Tensor:

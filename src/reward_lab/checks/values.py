@@ -109,3 +109,9 @@ def number_text(number: float) -> str:
     """A number as students read it: four significant decimals, no exponent where none is needed."""
     number += 0.0  # -0.0 becomes 0.0
     return f"{number:.4f}" if 1e-3 <= abs(number) < 1e6 or number == 0 else f"{number:.4g}"
+
+
+def number_texts(right: float, got: float) -> tuple[str, str]:
+    """Two numbers that differ, with so many digits that they can be told apart."""
+    texts = number_text(right), number_text(got)
+    return texts if texts[0] != texts[1] else (f"{right:.10f}", f"{got:.10f}")

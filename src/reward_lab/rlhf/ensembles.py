@@ -18,7 +18,6 @@ def fit_rewards(
     seed: int = 0,
     places: bool = True,
     device: torch.device | str = "cpu",
-    initial_seed: int | None = None,
 ) -> tuple[Tensor, History]:
     """Train lesson 1's RewardModel on preferences of a world, and score every text with it.
 
@@ -28,7 +27,6 @@ def fit_rewards(
         seed: fixes initial weights and the order of batches.
         places: tell the model where each word stands (`World.with_places`). Without, it sees a bag of words.
         device: where to train.
-        initial_seed: fixes the initial weights instead, so that members of an ensemble differ in nothing else.
 
     Returns:
         The rewards of all texts, (world.size,) float64, shifted so that their mean under the language is 0 (the loss
@@ -39,7 +37,7 @@ def fit_rewards(
         return world.with_places(token_ids) if places else token_ids
 
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed if initial_seed is None else initial_seed)
+        torch.random.default_generator.manual_seed(seed)
         vocab_size = len(world.words) * (world.length if places else 1)
         model = RewardModel(vocab_size, embed_dim=32, hidden_dim=64, embedding_std=0.3)
     config = TrainConfig(

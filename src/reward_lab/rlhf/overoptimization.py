@@ -37,18 +37,20 @@ def fit_overoptimization(kl: Tensor, gain: Tensor, form: str) -> tuple[float, fl
     distance, gain = kl.double()[there].sqrt(), gain.double()[there]
     if len(distance.unique()) < 2:
         raise ValueError("fit_overoptimization: expected at least two different KL above 0")
-    columns = torch.stack([distance, -distance * _fading(distance, form)], dim=1)  # (points, 2)
+    columns = torch.stack([distance, -distance * fading(distance, form)], dim=1)  # (points, 2)
     # The normal equations would square the condition; two orthonormal columns keep the digits.
     q, r = torch.linalg.qr(columns)
     alpha, beta = torch.linalg.solve_triangular(r, (q.T @ gain).unsqueeze(1), upper=True).flatten().tolist()
-    return alpha, beta, _kl_at_peak(alpha, beta, form)
+    return alpha, beta, kl_at_peak(alpha, beta, form)
 
 
-def _fading(distance: Tensor, form: str) -> Tensor:
+def fading(distance: Tensor, form: str) -> Tensor:
+    """What beta is multiplied by, in the brackets of a form: (n,) square roots of the KL -> (n,)."""
     return distance if form == "bon" else distance.log()
 
 
-def _kl_at_peak(alpha: float, beta: float, form: str) -> float:
+def kl_at_peak(alpha: float, beta: float, form: str) -> float:
+    """The KL at which a form is highest: see fit_overoptimization."""
     if beta <= 0:
         return math.inf
     if form == "bon":
@@ -60,8 +62,7 @@ def _kl_at_peak(alpha: float, beta: float, form: str) -> float:
 def fitted_gain(kl: Tensor, alpha: float, beta: float, form: str) -> Tensor:
     """The gain that a fitted form predicts: (n,) KL in nats, at least 0 -> (n,) float64. At KL 0 it is 0."""
     distance = kl.double().sqrt()
-    fading = _fading(distance.clamp(min=1e-300), form)
-    return distance * (alpha - beta * fading)
+    return distance * (alpha - beta * fading(distance.clamp(min=1e-300), form))
 
 
 def explained(gain: Tensor, fitted: Tensor) -> float:

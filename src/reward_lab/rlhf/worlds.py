@@ -90,9 +90,18 @@ class World:
             Preferred and rejected token ids, each (num_pairs, length) int64, on the CPU.
         """
         first, second = self.sample_reference(2 * num_pairs, generator).chunk(2)
-        probability = torch.sigmoid(self.gold(first) - self.gold(second))
-        first_wins = (torch.rand(num_pairs, generator=generator) < probability).unsqueeze(1)
+        first_wins = self.judge(first, second, generator).unsqueeze(1)
         return torch.where(first_wins, first, second), torch.where(first_wins, second, first)
+
+    def judge(self, first: Tensor, second: Tensor, generator: torch.Generator) -> Tensor:
+        """One noisy judgement a pair: (n,) bool, whether the first text wins, with probability sigmoid(a - b) as above.
+
+        Args:
+            first, second: token ids, each (n, length) int64, on the CPU, where `generator` is.
+            generator: draws the judgements.
+        """
+        probability = torch.sigmoid(self.gold(first) - self.gold(second))
+        return torch.rand(len(first), generator=generator) < probability
 
 
 HELP_DESK_WORDS = ("please", "restart", "update", "first", "then", "sorry", "maybe", "thanks")

@@ -123,18 +123,12 @@ def draw_texts(known: Known, policy: Tensor, count: int, generator: torch.Genera
     return known.world.token_ids(numbers)
 
 
-def judge(world: World, first: Tensor, second: Tensor, generator: torch.Generator) -> Tensor:
-    """One noisy judgement a pair, as in `World.sample_preferences`: (n,) bool, whether the first one wins."""
-    probability = torch.sigmoid(world.gold(first) - world.gold(second))
-    return torch.rand(len(first), generator=generator) < probability
-
-
 def judged_pairs(known: Known, policy: Tensor, count: int, seed: int) -> Pairs:
     """Texts of a policy against texts of the reference, each pair judged once: preferred and rejected token ids."""
     draw = torch.Generator().manual_seed(seed)
     first = draw_texts(known, policy, count, draw)
     second = known.world.sample_reference(count, draw)
-    wins = judge(known.world, first, second, draw).unsqueeze(1)
+    wins = known.world.judge(first, second, draw).unsqueeze(1)
     return torch.where(wins, first, second), torch.where(wins, second, first)
 
 
@@ -142,22 +136,26 @@ def fresh_comparisons(known: Known, first: Tensor, second: Tensor, count: int, s
     """How often texts of the first distribution win against texts of the second, in so many fresh judgements."""
     draw = torch.Generator().manual_seed(seed)
     texts = [draw_texts(known, policy, count, draw) for policy in (first, second)]
-    return int(judge(known.world, *texts, draw).sum())
+    return int(known.world.judge(*texts, draw).sum())
 
 
 def win_probability(known: Known, first: Tensor, second: Tensor) -> float:
     """The exact probability that a text of the first distribution wins a judgement against one of the second."""
-    levels, level = known.gold.unique(return_inverse=True)
-    mass = [levels.new_zeros(len(levels)).index_add(0, level, policy) for policy in (first, second)]
+    levels, mass = _by_level(known, first, second)
     return (mass[0] @ torch.sigmoid(levels.unsqueeze(1) - levels) @ mass[1]).item()
 
 
 def best_accuracy(known: Known) -> float:
     """The expected accuracy of the gold reward on pairs of the reference: E[max(p, 1 - p)], summed over all pairs."""
-    levels, level = known.gold.unique(return_inverse=True)
-    mass = levels.new_zeros(len(levels)).index_add(0, level, known.reference)
+    levels, (mass,) = _by_level(known, known.reference)
     p = torch.sigmoid(levels.unsqueeze(1) - levels)
     return (mass @ torch.maximum(p, 1 - p) @ mass).item()
+
+
+def _by_level(known: Known, *policies: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The gold rewards that there are, ascending, and the probability that each policy has of each."""
+    levels, level = known.gold.unique(return_inverse=True)
+    return levels, [levels.new_zeros(len(levels)).index_add(0, level, policy) for policy in policies]
 
 
 def comparisons_needed(probability: float) -> int:

@@ -10,7 +10,7 @@ from reward_lab.checks.naming import named, ways
 from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.probes import Probe, ProbeModel
 from reward_lab.checks.subject import LocalSubject, Subject
-from reward_lab.checks.values import describe, number_text, same
+from reward_lab.checks.values import describe, number_text, number_texts, same
 from reward_lab.data import draw_pairs
 from reward_lab.metrics import held_out_report as right_report
 from reward_lab.metrics import preference_accuracy as right_accuracy
@@ -137,7 +137,7 @@ def _check_reports(subject: Subject, *calls: tuple[Probe, Pairs, Pairs]) -> list
         fitting = [
             said for said, mistake in ways(REPORT_MISTAKES) if _explains(mistake, got, calls, subject.device)
         ]
-        raise Mistake(_report_text(right[off[0]]), _report_text(got[off[0]]), named(fitting))
+        raise Mistake(*_report_texts(right[off[0]], got[off[0]]), named(fitting))
     return [reply.arguments[0] for reply in replies]
 
 
@@ -154,8 +154,16 @@ def _same_report(a: dict, b: dict) -> bool:
     return all(close(a[key], b[key], 1e-6) for key in KEYS)
 
 
-def _report_text(report: dict) -> str:
-    return ", ".join(f"{key} {number_text(report[key])}" for key in KEYS)
+def _report_texts(right: dict, got: dict) -> tuple[str, str]:
+    """Both in words; a number that is right has few digits in both, one that is nearly right has many."""
+    pairs = {
+        key: (number_text(right[key]),) * 2
+        if close(right[key], got[key], 1e-6)
+        else number_texts(right[key], got[key])
+        for key in KEYS
+    }
+    wanted, found = (", ".join(f"{key} {pair[side]}" for key, pair in pairs.items()) for side in (0, 1))
+    return wanted, found
 
 
 def _check_mode(state: dict, model: Probe) -> None:

@@ -12,13 +12,17 @@ from reward_lab.trainer import training_step as right_step
 Step = Callable[[torch.nn.Module, torch.optim.Optimizer, Tensor, Tensor], float]
 
 
-def _step_with(loss_of: Callable[[Tensor, Tensor], Tensor]) -> Step:
-    """A training step that is right but for its loss."""
+def _step_with(
+    loss_of: Callable[[Tensor, Tensor], Tensor] = bradley_terry_loss, clip: Callable | None = None
+) -> Step:
+    """A training step that is right but for its loss, or for clipping its gradients at 1."""
 
     def step(model, optimizer, preferred, rejected):
         loss = loss_of(model(preferred), model(rejected))
         optimizer.zero_grad()
         loss.backward()
+        if clip:
+            clip(model.parameters(), 1.0)
         optimizer.step()
         return loss.item()
 
@@ -40,10 +44,6 @@ def _no_step(model, optimizer, preferred, rejected):
     return loss.item()
 
 
-def _zero_before_step(model, optimizer, preferred, rejected):
-    return bradley_terry_loss(model(preferred), model(rejected)).item()
-
-
 def _two_steps(model, optimizer, preferred, rejected):
     loss = right_step(model, optimizer, preferred, rejected)
     optimizer.step()
@@ -60,24 +60,6 @@ def _loss_after(model, optimizer, preferred, rejected):
     right_step(model, optimizer, preferred, rejected)
     with torch.no_grad():
         return bradley_terry_loss(model(preferred), model(rejected)).item()
-
-
-def _clipped(model, optimizer, preferred, rejected):
-    loss = bradley_terry_loss(model(preferred), model(rejected))
-    optimizer.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return loss.item()
-
-
-def _clipped_values(model, optimizer, preferred, rejected):
-    loss = bradley_terry_loss(model(preferred), model(rejected))
-    optimizer.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_value_(model.parameters(), 1.0)
-    optimizer.step()
-    return loss.item()
 
 
 def _in_eval_mode(model, optimizer, preferred, rejected):
@@ -112,8 +94,12 @@ STEP_MISTAKES: dict[str, Step | list[Step]] = {
     "There were two optimizer steps on the same gradients. Take exactly one.": _two_steps,
     "There were two optimizer steps. Take exactly one.": _two_whole_steps,
     "This is the loss after the step. Keep the value from before it.": _loss_after,
-    "The gradients were clipped. This exercise asks for a plain step.": _clipped,
-    "The gradients were clipped one by one. This exercise asks for a plain step.": _clipped_values,
+    "The gradients were clipped. This exercise asks for a plain step.": _step_with(
+        clip=torch.nn.utils.clip_grad_norm_
+    ),
+    "The gradients were clipped one by one. This exercise asks for a plain step.": _step_with(
+        clip=torch.nn.utils.clip_grad_value_
+    ),
     "The sign is wrong: this pushes the rejected reward up. Use preferred minus rejected.": _step_with(
         lambda p, r: bradley_terry_loss(r, p)
     ),
@@ -127,8 +113,7 @@ STEP_MISTAKES: dict[str, Step | list[Step]] = {
     ),
     "A small number inside the log hides the overflow, but the loss levels off and its gradient vanishes. "
     "Use `F.logsigmoid`.": [
-        *[_with_guard(guard) for guard in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)],
-        *[_with_floor(guard) for guard in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)],
+        made(guard) for made in (_with_guard, _with_floor) for guard in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
     ],
     "The margins were clamped: the loss levels off, and its gradient vanishes. `F.logsigmoid` takes any margin.": [
         _clamped(bound) for bound in (10, 15, 20, 30, 50, 80, 88, 100)

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise
 from reward_lab.checks.subject import Subject
+from reward_lab.statistics.bradley_terry import bt_log_likelihood, bt_mm_path
 from reward_lab.statistics.bradley_terry import bt_mle as right_mle
-from reward_lab.statistics.bradley_terry import bt_mm_path
 from reward_lab.statistics.datasets.baseball import load_baseball
 
 from .vectors import (
+    PENALTY,
     Judge,
     Solve,
     agree,
@@ -21,6 +23,7 @@ from .vectors import (
     draw_table,
     expect_value_error,
     penalised,
+    penalised_maximum,
     shuffled,
     two_groups,
     vector_text,
@@ -56,24 +59,9 @@ def _per_pair_rates(wins: Tensor) -> Tensor:
 def _ridge(weight: float) -> Solve:
     """The maximum with a penalty of `weight` times half the sum of squares."""
 
-    def abilities_of(wins: Tensor) -> Tensor:
-        abilities = torch.zeros(len(wins), dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.LBFGS(
-            [abilities], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe"
-        )
-
-        def objective() -> Tensor:
-            optimizer.zero_grad()
-            margins = abilities.unsqueeze(1) - abilities
-            fit = -(wins * torch.nn.functional.logsigmoid(margins)).sum()
-            value = fit + weight / 2 * abilities.square().sum()
-            value.backward()
-            return value
-
-        optimizer.step(objective)
-        return abilities.detach()
-
-    return abilities_of
+    return lambda wins: penalised_maximum(
+        partial(bt_log_likelihood, wins), torch.full((len(wins),), weight, dtype=torch.float64)
+    )
 
 
 def _with_added(count: float) -> Solve:
@@ -85,7 +73,6 @@ def _after(rounds: int) -> Solve:
     return lambda wins: bt_mm_path(wins, rounds)[rounds]
 
 
-PENALTY = "A penalty on the squares pulls these towards 0. Maximum likelihood has none."
 ABILITY_MISTAKES: dict[str, Solve | list[Solve]] = {
     "The sign is wrong: row i holds the wins of i, column i the losses. The best player should come out highest.": (
         lambda w: -right_mle(w)
@@ -115,11 +102,11 @@ ABILITY_MISTAKES: dict[str, Solve | list[Solve]] = {
         lambda w: right_mle(_per_pair_rates(w))
     ),
     "The counts were cut to whole numbers. Half a win counts half.": lambda w: right_mle(w.floor()),
-    "One win was added to every cell. That is a prior; maximum likelihood takes the table as it is.": (
-        lambda w: right_mle((w + 1).fill_diagonal_(0))
+    "One win was added to every cell. That is a prior; maximum likelihood takes the table as it is.": _with_added(
+        1
     ),
-    "Half a win was added to every cell. That is a prior; maximum likelihood takes the table as it is.": (
-        lambda w: right_mle((w + 0.5).fill_diagonal_(0))
+    "Half a win was added to every cell. That is a prior; maximum likelihood takes the table as it is.": _with_added(
+        0.5
     ),
     "A small number was added to every cell. Maximum likelihood takes the table as it is.": [
         _with_added(0.1),

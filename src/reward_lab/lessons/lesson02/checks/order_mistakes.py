@@ -9,7 +9,7 @@ from torch import Tensor
 from reward_lab.statistics.bradley_terry import bt_mle
 from reward_lab.statistics.order_effect import bt_order_effect as right_effect
 
-from .vectors import Solve
+from .vectors import PENALTY, Solve, penalised_maximum
 
 
 def joined(abilities: Tensor, alpha: float | Tensor) -> Tensor:
@@ -31,23 +31,13 @@ def _ridge(of_abilities: float, of_alpha: float) -> Solve:
     """The maximum with a penalty on half the squares of the abilities, and on half that of alpha, with these weights."""
 
     def effect(home: Tensor, away: Tensor) -> Tensor:
-        parameters = torch.zeros(len(home) + 1, dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.LBFGS(
-            [parameters], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe"
-        )
-        weight = torch.full((len(home) + 1,), of_abilities / 2, dtype=torch.float64)
-        weight[-1] = of_alpha / 2
-
-        def objective() -> Tensor:
-            optimizer.zero_grad()
+        def log_likelihood(parameters: Tensor) -> Tensor:
             margins, alpha = parameters[:-1].unsqueeze(1) - parameters[:-1], parameters[-1]
-            won = home * F.logsigmoid(margins + alpha) + away * F.logsigmoid(margins - alpha)
-            value = (weight * parameters.square()).sum() - won.sum()
-            value.backward()
-            return value
+            return (home * F.logsigmoid(margins + alpha) + away * F.logsigmoid(margins - alpha)).sum()
 
-        optimizer.step(objective)
-        return parameters.detach()
+        weights = torch.full((len(home) + 1,), of_abilities, dtype=torch.float64)
+        weights[-1] = of_alpha
+        return penalised_maximum(log_likelihood, weights)
 
     return effect
 
@@ -69,7 +59,6 @@ def _flipped(home: Tensor, away: Tensor) -> Tensor:
     return joined(-abilities, alpha)
 
 
-PENALTY = "A penalty on the squares pulls these towards 0. Maximum likelihood has none."
 ORDER_MISTAKES: dict[str, Solve | list[Solve]] = {
     "The sign of alpha is wrong: it is added to the margin of the side at home.": _with_alpha(
         lambda alpha: -alpha

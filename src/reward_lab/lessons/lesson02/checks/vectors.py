@@ -111,6 +111,31 @@ def penalised(abilities: Tensor, surplus: Tensor) -> bool:
     return bool(weight > 0 and surplus.norm() > 0.01 and left < 0.01 * surplus.norm())
 
 
+PENALTY = "A penalty on the squares pulls these towards 0. Maximum likelihood has none."
+
+
+def penalised_maximum(log_likelihood: Callable[[Tensor], Tensor], weights: Tensor) -> Tensor:
+    """Where a log-likelihood is highest with a penalty on half the squares of the parameters, (K,) float64 from 0.
+
+    Args:
+        log_likelihood: (K,) parameters -> a scalar, concave.
+        weights: (K,) float64, of each parameter's penalty.
+    """
+    parameters = torch.zeros_like(weights, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [parameters], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe"
+    )
+
+    def objective() -> Tensor:
+        optimizer.zero_grad()
+        value = (weights / 2 * parameters.square()).sum() - log_likelihood(parameters)
+        value.backward()
+        return value
+
+    optimizer.step(objective)
+    return parameters.detach()
+
+
 def vector_text(vector: Tensor) -> str:
     """The numbers of a vector, as students read them."""
     return "[" + ", ".join(number_text(number) for number in vector.tolist()) + "]"

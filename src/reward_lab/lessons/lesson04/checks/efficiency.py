@@ -11,7 +11,7 @@ from reward_lab.checks.naming import named
 from reward_lab.checks.numbers import as_number, close
 from reward_lab.checks.probes import Probe
 from reward_lab.checks.subject import LocalSubject, Subject
-from reward_lab.checks.values import describe, number_text
+from reward_lab.checks.values import describe, number_texts
 from reward_lab.language.backbone import data_efficiency as right_result
 
 data_efficiency = Exercise(
@@ -130,10 +130,8 @@ def _check(subject: Subject, draw: torch.Generator, sizes: list[int], seeds: lis
         what = f"`{KEYS[place % 2]}` at {sizes[place // 2]} pairs"
         if len(seeds) == 1 and place % 2 and NOT_EMPTIED not in fitting:
             likely = "With one seed the sample standard deviation is undefined: return NaN, `float('nan')`."
-        texts = [number_text(right[place]), number_text(got[place])]
-        if texts[0] == texts[1]:
-            texts = [f"{right[place]:.10f}", f"{got[place]:.10f}"]
-        raise Mistake(f"{what} of {texts[0]}", texts[1], likely)
+        wanted, found = number_texts(right[place], got[place])
+        raise Mistake(f"{what} of {wanted}", found, likely)
     _check_calls(reply.arguments[1], sizes, seeds)
 
 

@@ -22,9 +22,13 @@ class Head:
     pooling: Pooling
 
 
+def _backbone(probe: Probe) -> torch.nn.Module:
+    return RECIPES["backbone"][0](probe.data, (), "cpu")
+
+
 def made(probe: Probe) -> Callable[[Tensor, Tensor], Tensor]:
     """The backbone as the worker builds it, on this side."""
-    backbone = RECIPES["backbone"][0](probe.data, (), "cpu")
+    backbone = _backbone(probe)
     return lambda ids, mask: backbone(ids, mask).detach()
 
 
@@ -56,7 +60,7 @@ def after_a_step(
     Returns:
         (n,) float64 for a head with a bias, and for one without.
     """
-    backbone = RECIPES["backbone"][0](probe.data, (), "cpu").double()
+    backbone = _backbone(probe).double()
     vectors = head.pooling(backbone, seen)
     ((vectors @ head.weights) * weights.double()).sum().backward()
     with torch.no_grad():
@@ -70,7 +74,7 @@ def after_a_step(
 
 def right_gradients(probe: Probe, batch: Batch, scores: Tensor, weights: Tensor) -> dict[str, Tensor]:
     """Gradient on the backbone of the weighted sum of rewards, under the head that gave these scores."""
-    backbone = RECIPES["backbone"][0](probe.data, (), "cpu")
+    backbone = _backbone(probe)
     vectors = right_pooling(backbone, batch)
     head = fitted(scores, vectors.detach())[0].float()
     ((vectors @ head) * weights).sum().backward()

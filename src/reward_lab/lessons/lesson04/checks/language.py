@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise
-from reward_lab.checks.judging import GRADIENT, Outcome, expect_like, loss_and_gradients
+from reward_lab.checks.judging import GRADIENT, Outcome, expect_like, levels_off, loss_and_gradients
 from reward_lab.checks.subject import Subject
 from reward_lab.language.backbone import next_token_loss as right_loss
 
@@ -100,13 +100,7 @@ LOSS_MISTAKES: dict[str, Loss] = {
 
 def _explain(got: Sequence[Outcome], want: Sequence[Outcome]) -> str | None:
     """A loss that is right until it gets large, whatever the constant; or a gradient where there is none."""
-    losses = [(float(x["loss"]), float(y["loss"])) for x, y in zip(got, want, strict=True)]
-    short = [a < 0.99 * b and b > 10 for a, b in losses]  # False where it is NaN
-    if (
-        any(short)
-        and not all(short)
-        and all(s or abs(a - b) < 1e-3 for s, (a, b) in zip(short, losses, strict=True))
-    ):
+    if levels_off(got, want):
         return STOPS_GROWING
     part = f"{GRADIENT}`logits`"
     if any((x[part][y[part] == 0] != 0).any() for x, y in zip(got, want, strict=True)):

@@ -104,10 +104,10 @@ def _check_pool(subject: Subject, *batches: tuple[Tensor, Tensor]) -> None:
         raise Mistake("the vector of each row's last real token", "NaN", NAN_LEAKS)
 
     def agree(pool: Callable) -> bool:
+        pairs = [(g.detach().cpu(), pool(*batch).detach()) for g, batch in zip(got, batches, strict=True)]
         return all(
-            torch.equal(g.detach().cpu(), pool(*batch).detach().to(g.dtype))
-            or torch.allclose(g.detach().cpu(), pool(*batch).detach(), rtol=1e-5, atol=1e-6, equal_nan=True)
-            for g, batch in zip(got, batches, strict=True)
+            torch.equal(a, b.to(a.dtype)) or torch.allclose(a, b, rtol=1e-5, atol=1e-6, equal_nan=True)
+            for a, b in pairs
         )
 
     if agree(right_pool):

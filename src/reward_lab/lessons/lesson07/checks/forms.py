@@ -1,7 +1,7 @@
 """TODO 3: the forms of Gao et al., fitted."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,22 +11,16 @@ from reward_lab.checks.judging import Outcome, expect_like, normal
 from reward_lab.checks.numbers import as_number
 from reward_lab.checks.subject import Subject
 from reward_lab.checks.values import describe
+from reward_lab.rlhf.overoptimization import fading, fitted_gain, kl_at_peak
 from reward_lab.rlhf.overoptimization import fit_overoptimization as right_fit
-from reward_lab.rlhf.overoptimization import fitted_gain
 
 fit_overoptimization = Exercise(
     "fit_overoptimization",
     first_step="Write the two columns for two or three points on paper; what do they hold where the distance is 0?",
+    withholds=("reward_lab.rlhf.overoptimization.kl_at_peak",),
 )
 
 Fit = Callable[[Tensor, Tensor, str], tuple]
-
-
-def _peak(alpha: float, beta: float, form: str) -> float:
-    """As the package has it, for numbers that no fit gave."""
-    if beta <= 0:
-        return math.inf
-    return max(0.0, alpha / (2 * beta)) ** 2 if form == "bon" else math.exp(min(2 * (alpha / beta - 1), 700))
 
 
 def _fitted(columns: Callable[[Tensor, str], list[Tensor]], weight: Callable | None = None) -> Fit:
@@ -40,17 +34,13 @@ def _fitted(columns: Callable[[Tensor, str], list[Tensor]], weight: Callable | N
         alpha, beta, *_ = (
             torch.linalg.lstsq((x * w[:, None]).cpu(), (y * w)[:, None].cpu()).solution.flatten().tolist()
         )
-        return alpha, beta, _peak(alpha, beta, form)
+        return alpha, beta, kl_at_peak(alpha, beta, form)
 
     return answer
 
 
-def _fading(d: Tensor, form: str) -> Tensor:
-    return d if form == "bon" else d.log()
-
-
 def _columns(d: Tensor, form: str) -> list[Tensor]:
-    return [d, -d * _fading(d, form)]
+    return [d, -d * fading(d, form)]
 
 
 def _changed(change: Callable[[float, float, float, str], tuple]) -> Fit:
@@ -59,10 +49,10 @@ def _changed(change: Callable[[float, float, float, str], tuple]) -> Fit:
 
 def _with_intercept_and_zero(kl: Tensor, gain: Tensor, form: str) -> tuple:
     d, y = kl.double().cpu().sqrt(), gain.double().cpu()
-    fading = torch.where(d > 0, _fading(d.clamp(min=1e-300), form), 0.0)
-    columns = torch.stack([d, -d * fading, torch.ones_like(d)], dim=1)
+    faded = torch.where(d > 0, fading(d.clamp(min=1e-300), form), 0.0)
+    columns = torch.stack([d, -d * faded, torch.ones_like(d)], dim=1)
     alpha, beta, _ = torch.linalg.lstsq(columns, y.unsqueeze(1)).solution.flatten().tolist()
-    return alpha, beta, _peak(alpha, beta, form)
+    return alpha, beta, kl_at_peak(alpha, beta, form)
 
 
 def _only(form: str, change: Callable[[float, float, float], tuple]) -> Fit:
@@ -109,7 +99,7 @@ FORM_MISTAKES: dict[str, Fit] = {
         _columns, lambda d: 1 / d
     ),
     "The factor d in front is missing: the gain is d times what stands in the brackets.": _fitted(
-        lambda d, f: [torch.ones_like(d), -_fading(d, f)]
+        lambda d, f: [torch.ones_like(d), -fading(d, f)]
     ),
     "Where beta is 0 or less the curve never turns: the peak is inf.": _changed(
         lambda a, b, k, f: (a, b, _plain_peak(a, b, f) if k == math.inf else k)
@@ -133,14 +123,14 @@ def _read(value: object, arguments: tuple) -> Outcome:
     }
 
 
+def _explain(got: Sequence[Outcome], want: Sequence[Outcome]) -> str | None:
+    if any(part.isnan() for one in got for part in one.values()):
+        return "At KL 0, log d is -inf, and 0 * log 0 is NaN. Leave the points at KL 0 out."
+    return None
+
+
 def _check(subject: Subject, *calls: tuple) -> None:
-    try:
-        expect_like(subject, right_fit, FORM_MISTAKES, calls, _read, rtol=1e-3, atol=1e-4)
-    except Mistake as mistake:
-        likely = mistake.likely
-        if likely is None and mistake.got == "nan":
-            likely = "At KL 0, log d is -inf, and 0 * log 0 is NaN. Leave the points at KL 0 out."
-        raise Mistake(mistake.expected, mistake.got, likely, mistake.not_yet, mistake.final) from None
+    expect_like(subject, right_fit, FORM_MISTAKES, calls, _read, rtol=1e-3, atol=1e-4, explain=_explain)
 
 
 def _points(draw: torch.Generator, form: str, beta: float, zero: bool = False) -> tuple[Tensor, Tensor, str]:

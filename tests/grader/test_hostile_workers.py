@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from grader.intake import take_in
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
+from reward_lab.checks.subject import LocalSubject
 
 from ..conftest import LESSON
 from .attacks import HONEST, answer, notebook, points, right_with
@@ -193,7 +195,19 @@ def test_unsafe_leaves_nothing_running_and_no_folder(pristine, right_answers, tm
     assert not left_running("sleep 4321")
 
 
-def test_a_busy_machine_costs_right_work_nothing(pristine, right_answers, tmp_path):
+@pytest.fixture
+def one_at_a_time(monkeypatch):
+    """Graders are processes. Where they are threads, only one may call an answer: that seeds and silences the process."""
+    lock, ask = threading.RLock(), LocalSubject._ask
+
+    def locked(*arguments):
+        with lock:
+            return ask(*arguments)
+
+    monkeypatch.setattr(LocalSubject, "_ask", locked)
+
+
+def test_a_busy_machine_costs_right_work_nothing(one_at_a_time, pristine, right_answers, tmp_path):
     """Eight workers and sixteen endless loops on the cores of this machine, and a limit that the clock would break."""
     pool = "from concurrent.futures import ThreadPoolExecutor\nlist(ThreadPoolExecutor(2).map(abs, [1]))\n"
     slow = "import time\nstart = time.process_time()\nwhile time.process_time() < start + 0.6: pass\n"

@@ -67,14 +67,11 @@ style: setup
 
 test: style sandbox real
 	@echo "== Tests (some minutes: lessons are executed and a class is graded)"
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --ignore tests/accelerator
-	@# By themselves: the stand-in changes torch for its whole process, and models of transformers load wrongly there.
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 tests/accelerator
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4
 
 test-quick: style
 	@echo "== Tests, but for the slow ones"
-	@$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --ignore tests/accelerator
-	@$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 tests/accelerator
+	@$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4
 
 notebooks: setup
 	@$(BIN)/python -m grader.build

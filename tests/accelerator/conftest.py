@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch.utils._device import _device_constructors
 
 from reward_lab.checks import subject, values
 
@@ -19,6 +20,8 @@ def device(monkeypatch) -> Iterator[str]:
     for module in (values, subject):
         monkeypatch.setattr(module, "type", kind, raising=False)
     name = install()
+    # torch remembers which functions make tensors, for `with torch.device(...)`: it must not remember the replaced ones.
+    _device_constructors()
     for what, stand_in in REPLACED.items():
         monkeypatch.setattr(torch, what, stand_in)
     # Gradients are computed by the calling thread: torch's threads for a device are as many as there were devices when

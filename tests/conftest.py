@@ -22,12 +22,17 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """A file's tests stay in one process, which makes their fixtures once; but the lessons of a file may part."""
+    """A file's tests stay in one process, which makes their fixtures once; but the lessons of a file may part.
+
+    What looks at the run of a lesson stays with what runs it, so that no process waits for another's run.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFileAndLesson(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file, _, test = nodeid.partition("::")
+            if claims := re.search(r"lesson(\d\d)/test_claims\.py$", file):
+                return "tests/lessons/test_lessons.py" + claims[1]
             lesson = re.search(r"\[(\d\d)[-_]", test)
             return file + (lesson[1] if lesson else "")
 

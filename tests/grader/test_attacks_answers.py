@@ -5,7 +5,6 @@ Cost: about 15 s of CPU for the roads of lesson 1, 6 s for each lesson as a whol
 
 # ruff: noqa: E501  (submissions are written as students would write them)
 
-import functools
 import json
 
 import pytest
@@ -18,8 +17,7 @@ from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
 
-from ..conftest import LESSON
-from .attacks import HONEST, notebook
+from .attacks import HONEST, answer, points
 
 pytestmark = [
     pytest.mark.slow,
@@ -109,10 +107,7 @@ ROADS = {
 """How a submission may come to the package's own preference_accuracy."""
 
 
-@pytest.fixture(scope="module")
-def worker():
-    with Worker(Settings("s", timeout=20)) as worker:
-        yield worker
+TIMEOUT = 20
 
 
 @pytest.fixture(scope="module")
@@ -127,17 +122,15 @@ def graded(worker, content: bytes, lesson: str, pristine, folder):
 
 
 @pytest.mark.parametrize("road", ROADS)
-def test_no_road_leads_to_the_packages_own_version(road, worker, pristine, right_answers, tmp_path):
-    content = notebook(pristine, right_answers, {"preference_accuracy": ROADS[road]})
-    verdict = graded(worker, content, LESSON, pristine, tmp_path)
-    given = {check.grade_id: check.score for check in verdict.checks}
+def test_no_road_leads_to_the_packages_own_version(road, verdict_of):
+    verdict = verdict_of(answer(ROADS[road]))
+    given = points(verdict)
     assert given.pop("check_preference_accuracy") == 0, verdict.to_json()
     assert given.items() < HONEST.items()
 
 
-def test_who_calls_it_is_told_to_write_it(worker, pristine, right_answers, tmp_path):
-    content = notebook(pristine, right_answers, {"preference_accuracy": ROADS["attribute"]})
-    (said, *_) = graded(worker, content, LESSON, pristine, tmp_path).checks
+def test_who_calls_it_is_told_to_write_it(verdict_of):
+    (said, *_) = verdict_of(answer(ROADS["attribute"])).checks
     assert "the package's own preference_accuracy" in said.message and "write it yourself" in said.message
 
 
@@ -153,7 +146,6 @@ IN_ONE_LINE = {
 """Answers by other functions of the package that do the whole of the work."""
 
 
-@functools.cache
 def places_of(lesson: str) -> dict[str, str]:
     """Exercise -> where its package's own version is found by one who looks."""
     import importlib

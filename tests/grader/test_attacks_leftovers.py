@@ -76,7 +76,7 @@ told.append(os.write(fd, b"x"))
     "an abstract socket": """
 left = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); left.bind("\\0left-behind")
 pair = socket.socketpair()  # in flight in itself, it outlives its process until the kernel looks
-socket.send_fds(left if False else pair[0], [b"x"], [left.fileno(), pair[1].fileno()])
+socket.send_fds(pair[0], [b"x"], [left.fileno(), pair[1].fileno()])
 told.append(0)
 """,
     "a port": """
@@ -101,8 +101,7 @@ except OSError as error: told.append(["abstract", str(error)])
 t = socket.socket()
 try: t.bind(("127.0.0.1", 4321))
 except OSError as error: told.append(["port", str(error)])
-import struct, fcntl
-try: told += [line for line in open("/proc/net/dev") if " lo:" in line and " 0 " not in line]
+try: told += [line for line in open("/proc/net/dev") if line.split()[0] == "lo:" and line.split()[1] != "0"]
 except OSError: pass
 """  # fmt: skip
 

@@ -39,7 +39,7 @@ MOODLE = """\ufeffIdentifier,"Full name","Email address",Status,Grade,"Maximum g
 """
 
 
-def graded_course(course, folder, form, manual=3.0):
+def graded_course(course, folder, form):
     """A course whose three students were collected from an LMS and have 7, 8 and 9 points and marks by hand."""
     shutil.copytree(course, folder)
     with zipfile.ZipFile(folder / "d.zip", "w") as archive:
@@ -57,23 +57,31 @@ def graded_course(course, folder, form, manual=3.0):
                 if grade.name.startswith("check_"):
                     grade.auto_score = float(points) if grade.name == "check_preference_accuracy" else 0.0
                 else:
-                    grade.manual_score = manual
+                    grade.manual_score = 3.0
             file = folder / "submitted" / student / LESSON / f"{LESSON}.ipynb"
             verdict = Verdict(str(file), LESSON, "graded", float(points), 10.0)
             write_record(record_of(folder, LESSON, student), "k", verdict, content_digest(file), sources)
             page = folder / "feedback" / student / LESSON / f"{LESSON}.html"
             page.parent.mkdir(parents=True)
             page.write_text(student)
-        hand = sum(not grade.name.startswith("check_") for grade in notebook.grades) * (manual or 0)
+        hand = sum(not grade.name.startswith("check_") for grade in notebook.grades) * 3.0
         gradebook.db.commit()
     return students, [points + hand for points in (7, 8, 9)]
 
 
+@pytest.fixture(scope="module")
+def graded(course, tmp_path_factory):
+    """Form -> (course, students, totals) of a graded class. Tests work on a copy."""
+    folders = {form: tmp_path_factory.mktemp(form) / "course" for form in ENTRIES}
+    return {form: (folder, *graded_course(course, folder, form)) for form, folder in folders.items()}
+
+
 @pytest.fixture(params=["canvas", "moodle"])
-def ready(request, course, tmp_path):
+def ready(request, graded, tmp_path):
     """(form, course, students, totals, roster) of a graded class."""
     form = request.param
-    students, totals = graded_course(course, tmp_path / "course", form)
+    made, students, totals = graded[form]
+    shutil.copytree(made, tmp_path / "course")
     roster = tmp_path / "roster.csv"
     roster.write_text(CANVAS if form == "canvas" else MOODLE, encoding="utf-8")
     return form, tmp_path / "course", students, totals, roster
@@ -181,9 +189,10 @@ def come_late(submission):
 @pytest.mark.parametrize(
     "trouble", [break_submission, lose_verdict, change_checks, refuse, forget_hand_mark, come_late]
 )
-def test_what_has_to_be_told_is_told_before_anything_is_written(course, tmp_path, capsys, trouble):
+def test_what_has_to_be_told_is_told_before_anything_is_written(graded, tmp_path, capsys, trouble):
     folder = tmp_path / "course"
-    students, _ = graded_course(course, folder, "moodle")
+    made, students, _ = graded["moodle"]
+    shutil.copytree(made, folder)
     said = trouble(folder, students[1])
     roster, output = tmp_path / "roster.csv", tmp_path / "out.csv"
     roster.write_text(MOODLE, encoding="utf-8")

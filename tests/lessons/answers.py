@@ -1,5 +1,7 @@
 """What the tests of every lesson's checks share: a check asked about an answer, and the seeds it is asked with."""
 
+import pytest
+
 from reward_lab.checks.naming import ways
 from reward_lab.checks.subject import LocalSubject
 
@@ -16,9 +18,9 @@ def reports_of(checks):
 
 
 def known(tables, program=lambda mistake: mistake):
-    """(exercise, sentence, answer, number) of each way to make each mistake in these tables, exercise -> mistakes."""
+    """Rows (exercise, sentence, answer) for each way to make each mistake in these tables, exercise -> mistakes."""
     return [
-        (name, said, program(mistake), number)
+        pytest.param(name, said, program(mistake), id=f"{name}-{number}")
         for name, mistakes in tables.items()
         for number, (said, mistake) in enumerate(ways(mistakes))
     ]

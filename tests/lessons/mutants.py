@@ -9,8 +9,8 @@ such as one that takes another round, stands in EQUIVALENT of its lesson's test 
 
 import ast
 import contextlib
+import functools
 import importlib
-import random
 import signal
 import sys
 import time
@@ -81,22 +81,19 @@ def mutants(source: str) -> list[tuple[str, str]]:
     return found
 
 
-def survivors(lesson: str, name: str, seed: str = "secret", limit: int | None = None) -> list[str]:
+def survivors(lesson: str, name: str, seed: str = "secret") -> list[str]:
     """The mutants of the lesson's own answer that get full marks.
 
     Args:
         lesson: such as "02_bradley_terry".
         name: the exercise.
         seed: what the check's inputs are drawn from.
-        limit: try so many mutants only, drawn by the seed; None for all.
 
     Returns:
         What was changed in each survivor.
     """
     exercise = getattr(_checks(lesson), name)
     tried = mutants(right_answers(lesson)[name])
-    if limit is not None and limit < len(tried):
-        tried = random.Random(seed).sample(tried, limit)
     return [what for what, source in tried if passes(exercise, answer_of(lesson, name, source), seed)]
 
 
@@ -115,7 +112,7 @@ def passes(exercise: Exercise, answer: object, seed: str) -> bool:
 
 def answer_of(lesson: str, name: str, source: str) -> object:
     """What a source defines under this name, beside the lesson's imports; None if it can't be defined."""
-    space = _imports(lesson)
+    space = dict(_imports(lesson))
     try:
         exec(source, space)
     except Exception:
@@ -127,6 +124,7 @@ def _checks(lesson: str):
     return importlib.import_module(f"reward_lab.lessons.lesson{lesson[:2]}.checks")
 
 
+@functools.cache
 def _imports(lesson: str) -> dict:
     """The names that the lesson imports."""
     space: dict = {"__name__": "mutant"}

@@ -24,7 +24,7 @@ def cases(table: str):
     return [
         pytest.param(lesson, *row.values, id=f"{name[:2]}-{row.id}")
         for name, lesson in LESSONS.items()
-        for row in getattr(lesson, table, [])
+        for row in getattr(lesson, table)
     ]
 
 
@@ -52,7 +52,14 @@ def test_a_known_mistake_is_named(lesson, name, said, answer):
         assert report.score < report.max_score and said in str(report), str(report)
 
 
-@pytest.mark.parametrize("lesson, name, answer, says", cases("WRONG"))
+WRONG = [
+    pytest.param(lesson, *mistake, id=f"{number[:2]}-{what}")
+    for number, lesson in LESSONS.items()
+    for what, mistake in lesson.MISTAKES.items()
+]
+
+
+@pytest.mark.parametrize("lesson, name, answer, says", WRONG)
 def test_a_mistake_loses_points_and_is_told_what_it_is(lesson, name, answer, says):
     report = lesson.report_on(name, answer, "secret")
     assert report.score < report.max_score, str(report)

@@ -133,6 +133,7 @@ def test_transformers_trl_and_we_score_a_saved_folder_alike(tiny, tmp_path, tune
     assert not (tmp_path / "out" / "trl").exists()
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_the_mean_loads_where_this_package_is_not(tiny, tmp_path):
     assert run_main(tiny, tmp_path / "out", "--pooling", "mean") == 0
     pairs = texts(tiny / "pairs.jsonl")[:6]

@@ -362,19 +362,14 @@ def ranking(quality):
     return type("Wrong", (DrawsTwicePerItem,), {"quality": lambda self, tokens: quality(tokens[None])})
 
 
-KNOWN = [
-    pytest.param(*row, id=f"{row[0]}-{number}")
-    for *row, number in known(
-        {
-            "preference_accuracy": ACCURACY_MISTAKES,
-            "training_step": STEP_MISTAKES,
-            "held_out_report": REPORT_MISTAKES,
-            "SyntheticPreferenceDataset": {
-                said: ranking(quality) for said, quality in RANKING_MISTAKES.items()
-            },
-        }
-    )
-]
+KNOWN = known(
+    {
+        "preference_accuracy": ACCURACY_MISTAKES,
+        "training_step": STEP_MISTAKES,
+        "held_out_report": REPORT_MISTAKES,
+        "SyntheticPreferenceDataset": {said: ranking(quality) for said, quality in RANKING_MISTAKES.items()},
+    }
+)
 
 
 # Mistakes written as students write them: (exercise, answer, what the report must say)
@@ -641,9 +636,6 @@ MISTAKES = {
     "report: hard-coded": (
         "held_out_report", lambda m, t, h: {"train_accuracy": 1.0, "held_out_accuracy": 0.67, "gap": 0.33}, "gap"),
 }  # fmt: skip
-
-
-WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
 # Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter

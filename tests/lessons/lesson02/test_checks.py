@@ -412,14 +412,9 @@ def apart(mistake):
 
 
 KNOWN = [
-    pytest.param(*row, id=f"{row[0]}-{number}")
-    for name, mistakes, answer_of in (
-        ("bt_mle", ABILITY_MISTAKES, in_float64),
-        ("bt_standard_errors", ERROR_MISTAKES, in_float64),
-        ("bt_order_effect", ORDER_MISTAKES, apart),
-        ("plackett_luce_nll", RANKING_MISTAKES, lambda mistake: mistake),
-    )
-    for *row, number in known({name: mistakes}, answer_of)
+    *known({"bt_mle": ABILITY_MISTAKES, "bt_standard_errors": ERROR_MISTAKES}, in_float64),
+    *known({"bt_order_effect": ORDER_MISTAKES}, apart),
+    *known({"plackett_luce_nll": RANKING_MISTAKES}),
 ]
 FEW_SEEDS = {mle_by_adam: 2, mle_in_python: 2}
 
@@ -703,9 +698,6 @@ MISTAKES = {
         "the gradient in `scores`"),
     "ranking: hard-coded": ("plackett_luce_nll", lambda s, r: 0 * s.sum() + 0.7209, "some cases fail"),
 }  # fmt: skip
-
-
-WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
 # Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter

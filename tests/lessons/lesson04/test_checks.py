@@ -17,7 +17,7 @@ from reward_lab.lessons.lesson04.checks.efficiency import RESULT_MISTAKES
 from reward_lab.lessons.lesson04.checks.language import LOSS_MISTAKES
 from reward_lab.lessons.lesson04.checks.pool import POOL_MISTAKES
 from reward_lab.lessons.lesson04.checks.reward import POOLINGS, Batch
-from tests.lessons.answers import reports_of
+from tests.lessons.answers import known, reports_of
 
 LESSON = "04_pretrained_backbone"
 
@@ -312,16 +312,14 @@ def head_that_reads(pooling):
     return type("Wrong", (Right,), {"pool": pool})
 
 
-KNOWN = [
-    pytest.param(name, said, answer, id=f"{name}-{number}")
-    for name, mistakes in {
+KNOWN = known(
+    {
         "last_token_pool": POOL_MISTAKES,
         "next_token_loss": LOSS_MISTAKES,
         "data_efficiency": RESULT_MISTAKES,
         "RewardFromBackbone": {said: head_that_reads(pooling) for said, pooling in POOLINGS.items()},
-    }.items()
-    for number, (said, answer) in enumerate(mistakes.items())
-]
+    }
+)
 NUM_SEEDS = 5
 
 
@@ -507,9 +505,6 @@ MISTAKES = {
     "efficiency: hard-coded": (
         "data_efficiency", lambda s, f, seeds: {n: {"mean": 0.9, "std": 0.01} for n in s}, "some cases fail"),
 }  # fmt: skip
-
-
-WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
 def test_half_right_answers_get_part_of_the_points():

@@ -19,7 +19,7 @@ from reward_lab.lessons.lesson06.checks.clipped import PPO_MISTAKES
 from reward_lab.lessons.lesson06.checks.gradient import GRADIENT_MISTAKES
 from reward_lab.lessons.lesson06.checks.kl import KL_MISTAKES
 from reward_lab.lessons.lesson06.checks.optimum import OPTIMUM_MISTAKES
-from tests.lessons.answers import SEEDS, reports_of
+from tests.lessons.answers import SEEDS, known, reports_of
 
 LESSON = "06_policy_gradients_ppo"
 
@@ -278,17 +278,15 @@ LEGITIMATE = [
 
 # Mistakes that the checks know by name
 
-KNOWN = [
-    pytest.param(name, said, mistake, id=f"{name}-{said[:50]}")
-    for name, mistakes in (
-        ("kl_optimal_policy", OPTIMUM_MISTAKES),
-        ("policy_gradient_loss", GRADIENT_MISTAKES),
-        ("kl_estimators", KL_MISTAKES),
-        ("gae", GAE_MISTAKES),
-        ("ppo_loss", PPO_MISTAKES),
-    )
-    for said, mistake in mistakes.items()
-]
+KNOWN = known(
+    {
+        "kl_optimal_policy": OPTIMUM_MISTAKES,
+        "policy_gradient_loss": GRADIENT_MISTAKES,
+        "kl_estimators": KL_MISTAKES,
+        "gae": GAE_MISTAKES,
+        "ppo_loss": PPO_MISTAKES,
+    }
+)
 
 
 KNOWN_SEEDS = SEEDS[:3]
@@ -417,9 +415,6 @@ MISTAKES = {
     "ppo: mean over rows only": (
         "ppo_loss", lambda n, o, a, c: rlhf.ppo_loss(n, o, a, c) * (n.shape[-1] if n.dim() > 1 else 1), "expected loss ="),
 }  # fmt: skip
-
-
-WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
 def test_half_right_answers_get_part_of_the_points():

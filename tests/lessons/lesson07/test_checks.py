@@ -16,7 +16,7 @@ from reward_lab.lessons.lesson07.checks.conservative import REWARD_MISTAKES
 from reward_lab.lessons.lesson07.checks.distribution import BEST_MISTAKES
 from reward_lab.lessons.lesson07.checks.estimate import ESTIMATE_MISTAKES
 from reward_lab.lessons.lesson07.checks.forms import FORM_MISTAKES
-from tests.lessons.answers import reports_of
+from tests.lessons.answers import known, reports_of
 
 report_on = reports_of(lesson07)
 
@@ -299,17 +299,15 @@ LEGITIMATE = [
 
 # Mistakes that the checks know by name
 
-KNOWN = [
-    pytest.param(name, said, mistake, id=f"{name}-{said[:50]}")
-    for name, mistakes in (
-        ("best_of_n", BEST_MISTAKES),
-        ("best_of_n_estimate", ESTIMATE_MISTAKES),
-        ("fit_overoptimization", FORM_MISTAKES),
-        ("choose_n", CHOICE_MISTAKES),
-        ("conservative_reward", REWARD_MISTAKES),
-    )
-    for said, mistake in mistakes.items()
-]
+KNOWN = known(
+    {
+        "best_of_n": BEST_MISTAKES,
+        "best_of_n_estimate": ESTIMATE_MISTAKES,
+        "fit_overoptimization": FORM_MISTAKES,
+        "choose_n": CHOICE_MISTAKES,
+        "conservative_reward": REWARD_MISTAKES,
+    }
+)
 
 
 # Mistakes written as students write them: (exercise, answer, what the report must say)
@@ -443,8 +441,6 @@ MISTAKES = {
         "conservative_reward",
         lambda s, p, m, c: {"mean": 1, "min": 1}[m] * rlhf.conservative_reward(s, p, m, c), "KeyError"),
 }  # fmt: skip
-
-WRONG = [pytest.param(*mistake, id=what) for what, mistake in MISTAKES.items()]
 
 
 def test_every_exercise_has_at_least_five_legitimate_answers_and_ten_named_mistakes():

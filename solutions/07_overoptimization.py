@@ -46,7 +46,7 @@ from IPython.display import Code
 import reward_lab as rl
 from reward_lab import rlhf
 from reward_lab.lessons import start
-from reward_lab.lessons.lesson07 import check, experiments, figures, predict
+from reward_lab.lessons.lesson07 import check, experiments, figures, predict, shown
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
 device = start(SEED)
@@ -316,7 +316,7 @@ for name, values in own.items():
     print(f"{name}: at most {off:.3f} from the exact gold up to n = 256")
 
 # %% tags=["experiment"]
-figures.show("estimates", figures.plot_estimates(ns, exact, estimates, own))
+shown.estimates(ns, exact, estimates, own)
 spread = [max(values) - min(values) for values in zip(*estimates, strict=True)]
 print(f"range of the five estimates: {spread[4]:.2f} at n = 16, ", end="")
 print(f"{spread[8]:.2f} at n = 256, {spread[12]:.2f} at n = 4,096")
@@ -339,7 +339,7 @@ predict("gold", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 curves = [experiments.best_of_n_curve(known, reward) for reward in proxies]
-figures.show("turn", figures.plot_overoptimization(curves))
+shown.turn(curves)
 print("reward model   highest gold   at n     KL    gold, learnt at n = 1,048,576")
 for seed, c in enumerate(curves):
     top = c.peak
@@ -406,7 +406,7 @@ for seed in SEEDS:
 
 # %% tags=["experiment"]
 traces = {"exact optimum": optima, "PPO, no penalty": free, "PPO, beta 0.25": penalised}
-figures.show("pushers", figures.plot_overoptimization(curves, traces))
+shown.pushers(curves, traces)
 for seed, c in enumerate(curves):
     optimum = experiments.optimum_at(known, proxies[seed], c.kl[10])
     print(f"at {c.kl[10]:.2f} nats, optimum minus best-of-1,024: ", end="")
@@ -539,7 +539,7 @@ for name, c in (("best-of-n", curves[0]), ("exact optimum", optima[0])):
     }
     use = kl <= 13
     panels[name] = (kl[use], gain[use], {fit: v[use] for fit, v in lines.items()})
-figures.show("fits", figures.plot_fits(panels))
+shown.fits(panels)
 
 # %% [markdown]
 # <details><summary>What the table shows</summary>The early fits put the top two or three times too far out, or further. The bend that makes the top is hardly
@@ -569,7 +569,7 @@ for seed in SEEDS:
     print(f"correlation with the first {agree:.2f}", flush=True)
 
 # %% tags=["experiment"]
-figures.show("second", figures.plot_second_model(double, gold=False))
+shown.second(double)
 her_n = [
     experiments.colleagues_choice(c.n, c.second, [0] * len(c.n), [0] * len(c.n))
     for c in double
@@ -592,7 +592,7 @@ turned = sum(c.gold[-1] < c.gold[c.peak] - 0.5 for c in double)
 print(f"gold at her n: {', '.join(f'{c.gold[-1]:.2f}' for c in double)}")
 print(f"highest gold:  {', '.join(f'{c.gold[c.peak]:.2f}' for c in double)}")
 print(f"gold has turned in {turned} of 5")
-figures.show("second_and_gold", figures.plot_second_model(double, gold=True))
+shown.second_and_gold(double)
 
 # %% [markdown]
 # <details><summary>(a) too weak?</summary>No. It is as accurate as the first on answers of the reference. More pairs of the same kind show it no more crowded answers
@@ -813,7 +813,7 @@ for seed in SEEDS:
     print(f"seed {seed} is done", flush=True)
 
 # %% tags=["experiment"]
-figures.show("remedies", figures.plot_remedies(remedies, known.gold.max().item()))
+shown.remedies(remedies, known.gold.max().item())
 print("                    highest gold, each seed", end="         ")
 print("gold at n = 1,048,576             mean")
 for name, group in remedies.items():

@@ -1,7 +1,7 @@
 """Take numbers out of replies, and compare them with the right ones and the usual wrong ones."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 
@@ -34,7 +34,7 @@ def close(a: float, b: float, tolerance: float) -> bool:
 def expect_numbers(
     got: list,
     expected: list[float],
-    usual_mistakes: Iterable[tuple[str, list[float]]],
+    usual_mistakes: Mapping[str, list[float]] | Iterable[tuple[str, list[float]]],
     tolerance: float = 1e-6,
 ) -> None:
     """Compare the numbers of several calls with the right ones, then with the usual wrong ones.
@@ -42,8 +42,8 @@ def expect_numbers(
     Args:
         got: plain data from the student, one value a call.
         expected: the right values.
-        usual_mistakes: sentences, each with the values that this mistake gives. A mistake is named only when it explains
-            every call; where two or three do, they are said as alternatives.
+        usual_mistakes: sentence -> the values that this mistake gives, or pairs of the two. A mistake is named only when it
+            explains every call; where two or three do, they are said as alternatives.
         tolerance: absolute below 1, relative above.
     """
     numbers = [as_number(value) for value in got]
@@ -53,6 +53,7 @@ def expect_numbers(
 
     if agree(expected):
         return
-    likely = named(said for said, wrong in usual_mistakes if agree(wrong))
+    mistakes = usual_mistakes.items() if isinstance(usual_mistakes, Mapping) else usual_mistakes
+    likely = named(said for said, wrong in mistakes if agree(wrong))
     number, right = next(pair for pair in zip(numbers, expected, strict=True) if not close(*pair, tolerance))
     raise Mistake(*number_texts(right, number), likely)

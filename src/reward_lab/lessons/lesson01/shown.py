@@ -1,10 +1,9 @@
 """Figures of lesson 1 that answer a question: drawn here, with title and alt text, so that the notebook does not tell."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from torch import Tensor
 
-from reward_lab.plots import BLUE, ORANGE, plot_bradley_terry, plot_quality_against_reward, show
+from reward_lab.plots import BLUE, ORANGE, new_panels, plot_bradley_terry, plot_quality_against_reward, show
 
 QualityAndReward = tuple[np.ndarray, np.ndarray]
 
@@ -36,7 +35,7 @@ def linear_weights(weights: Tensor) -> None:
     """What the linear fit learnt of each token: (vocab_size,) weights on any device."""
     values, tokens = weights.cpu().numpy(), np.arange(len(weights))
     slope = np.polyfit(tokens, values, 1)
-    figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    figure, (axis,) = new_panels(1, width=7, height=3.6)
     axis.plot(values, ".", color=BLUE, markersize=3, label="learnt weight of each token")
     axis.plot(np.polyval(slope, tokens), color=ORANGE, label="straight line through them")
     axis.set(

@@ -7,20 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_panels
-from reward_lab.plots import show as show_with_alt
 
-from .captions import CAPTIONS
 from .experiments import Curve
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"), (BLUE, ":"))
 KL_LABEL = "KL to the reference (nats; square-root scale)"
-
-
-def show(name: str, figure: Figure) -> None:
-    """Display a figure with the title and the alternative text that `captions` has for it."""
-    title, alt = CAPTIONS[name]
-    figure.suptitle(title)
-    show_with_alt(figure, alt)
 
 
 def _sqrt_axis(axis: Axes, most: float) -> None:

@@ -416,7 +416,7 @@ KNOWN = [
     *known({"bt_order_effect": ORDER_MISTAKES}, apart),
     *known({"plackett_luce_nll": RANKING_MISTAKES}),
 ]
-FEW_SEEDS = {mle_by_adam: 2, mle_in_python: 2}
+SLOW = {mle_by_adam: 2, mle_in_python: 2, mle_by_gradient_steps_that_fit: 7}
 
 
 # Mistakes written as students write them: (exercise, answer, what the report must say)

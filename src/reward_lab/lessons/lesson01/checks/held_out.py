@@ -1,6 +1,6 @@
 """TODO 4: accuracy on training pairs beside accuracy on held-out pairs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -131,18 +131,18 @@ def _check_reports(subject: Subject, *calls: tuple[Probe, Pairs, Pairs]) -> list
         if type(value) is not dict or not set(KEYS) <= value.keys():
             raise Mistake("a dict with " + ", ".join(f"`{key}`" for key in KEYS), describe(value))
     got = [{key: as_number(reply.value[key], f"`{key}` as a number") for key in KEYS} for reply in replies]
-    right = _reports(right_report, calls, subject.device)
+    right = list(_reports(right_report, calls, subject.device))
     off = [number for number, pair in enumerate(zip(got, right, strict=True)) if not _same_report(*pair)]
     if off:
-        fitting = [
+        fitting = (
             said for said, mistake in ways(REPORT_MISTAKES) if _explains(mistake, got, calls, subject.device)
-        ]
+        )
         raise Mistake(*_report_texts(right[off[0]], got[off[0]]), named(fitting))
     return [reply.arguments[0] for reply in replies]
 
 
-def _reports(report: Callable, calls: Sequence[tuple], device: str) -> list[dict | None]:
-    return [LocalSubject(report, device).call(*arguments).value for arguments in calls]
+def _reports(report: Callable, calls: Sequence[tuple], device: str) -> Iterator[dict | None]:
+    return (LocalSubject(report, device).call(*arguments).value for arguments in calls)
 
 
 def _explains(mistake: Callable, got: list[dict], calls: Sequence[tuple], device: str) -> bool:

@@ -36,7 +36,7 @@ def slow_ones_marked(rows):
         yield pytest.param(*row.values, id=row.id, marks=[pytest.mark.slow] if slow else [])
 
 
-@pytest.mark.parametrize("lesson, name, answer", slow_ones_marked(cases("LEGITIMATE")))
+@pytest.mark.parametrize("lesson, name, answer", list(slow_ones_marked(cases("LEGITIMATE"))))
 def test_a_legitimate_answer_gets_full_marks_whatever_the_seed(lesson, name, answer):
     slow = getattr(lesson, "SLOW", {})
     for seed in SEEDS[: slow.get(answer, getattr(lesson, "NUM_SEEDS", len(SEEDS)))]:

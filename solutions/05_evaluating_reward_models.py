@@ -225,6 +225,9 @@ print("what one more filler does to the reward")
 for name, group in (("bias 0.2", biased), ("no bias, good answers longer", longer)):
     print(f"{name:28s}", *(f"{m.effect:6.3f}" for m in group))
 print(f"largest standard error: {max(m.standard_error for m in biased + longer):.4f}")
+print("slope of the reward in the length alone, good answers longer")
+for lam, group in honest.items():
+    print(f"bias {lam}:", *(f"{m.naive_slope:.3f}" for m in group))
 shown.recovered({"length independent of quality": measured, "good answers longer": honest})
 
 # %% [markdown]
@@ -312,7 +315,7 @@ def length_controlled_win_rate(wins, length_difference):
 check.length_controlled_win_rate(length_controlled_win_rate)
 
 # %% [markdown]
-# **Predict, then run.** The judge with $\lambda = 0.4$ lets the verbose assistant win about 59 % of 4,000 comparisons. What is its length-controlled win rate, in per cent?
+# **Predict, then run.** The judge with $\lambda = 0.4$ lets the verbose assistant win about 60 % of 4,000 comparisons. What is its length-controlled win rate, in per cent?
 
 # %% tags=["experiment"]
 predict("controlled", ...)  # in place of the dots: a number of per cent
@@ -330,8 +333,8 @@ shown.controlled(controlled)
 predict.compare("controlled", 100 * sum(c[2] for c in controlled[-5:]) / 5)
 
 # %% [markdown]
-# <details><summary>What the figure shows</summary>Close to 50 %, and close to what the judge without bias says. It is not exact: the judge's bias is linear in the length, and the
-# fit's is a tanh.</details>
+# <details><summary>What the figure shows</summary>About 52 %, two points above what the judge without bias says, where the raw rate is ten above. It is not exact: the judge's bias is
+# linear in the length, and the fit's is a tanh.</details>
 #
 # **What it can't do.** It takes out everything that goes with length. Had the verbose assistant also been better *because* it explains more, that would
 # be taken out as well. Length control answers one question: who wins among answers of equal length?
@@ -421,7 +424,7 @@ predict.compare("hard")
 
 # %% [markdown]
 # <details><summary>What the figure shows</summary>Below 0.5, in five of five. With equal style these models are nearly always right, so they do know what is good. Ten
-# fillers are worth 4 to them, and the mean difference in quality is smaller. The best models that RM-Bench tested were at 46.6 % under such interference.</details>
+# fillers are worth about 4 to them, and the mean difference in quality is about 2. The best models that RM-Bench tested were at 46.6 % under such interference.</details>
 
 # %% [markdown]
 # ## 5. A benchmark that everybody passes
@@ -473,7 +476,7 @@ for lam in BIASES:
 predict.compare("bug")
 
 # %% [markdown]
-# <details><summary>What is wrong</summary>Both. A bfloat16 has 8 bits for its digits. Next to 1 it can't tell 0.9985 from 0.9999, so rewards of 6 and 9 become one number.
+# <details><summary>What is wrong</summary>Both. A bfloat16 has 8 bits for its digits. Just below 1 its steps are 0.004, so 0.9985 and 0.9999 become one number. They stand for rewards of -1.5 and 1.
 # That alone would only blur. Then <code>argmax</code> takes the first of equals, and the colleague has put the right answer there. A blur became a perfect score. Public
 # evaluations have had the same fault.</details>
 
@@ -602,8 +605,8 @@ def paired_test(right_a, right_b):
 check.paired_test(paired_test)
 
 # %% [markdown]
-# **Predict, then run.** Model 0 without bias and model 0 of the judge with $\lambda = 0.2$ differ by about three points in accuracy with a
-# judge without bias. On how many pairs must we look before the test is likely to see it: about 50, 500 or 5,000?
+# **Predict, then run.** Model 0 without bias and model 0 of the judge with $\lambda = 0.2$ differ by two to three points in accuracy with a
+# judge without bias. On how many pairs must we look before the test sees it: about 200, 2,000 or 20,000?
 
 # %% tags=["experiment"]
 predict("needed", ...)  # in place of the dots: a number of pairs
@@ -621,8 +624,8 @@ for n in (50, 100, 200, 500, 1000, 2000, 5000):
 predict.compare("needed", needed)
 
 # %% [markdown]
-# <details><summary>What the table shows</summary>Some hundreds. With 50 or 100 pairs, as many leader boards' subsets have, three points are noise. And the unpaired test of two
-# proportions would need more still, since it throws away that both saw the same pairs.</details>
+# <details><summary>What the table shows</summary>About 2,000. With 50 or 100 pairs, as many subsets of leader boards have, such a difference is noise: the worse
+# model may well be ahead. An unpaired test of two proportions would need more still, since it throws away that both saw the same pairs.</details>
 
 # %% [markdown]
 # ## 7. Your report card
@@ -635,21 +638,20 @@ predict.compare("needed", needed)
 # %% tags=["experiment"]
 draw = torch.Generator().manual_seed(11)
 before, after = world.with_one_more_filler(world.draw_answers(2000, draw).to(device), draw)
-fight = experiments.duel(0.4)
-wins, lengths = (x.to(device) for x in (fight.wins, fight.length_difference))
 
 
 def card(functions, model):
     """One number of each measure for one model."""
     effect, win_rate, style, best, test = functions
     better, worse = experiments.style_scores(model, device=device)
+    wins, lengths = experiments.judged_duel(model, device=device)
     reference = experiments.right_on(models[0.0][1], device)
     return {
         "one more filler": lambda: effect(model, before.token_ids, after.token_ids)[0],
-        "win rate of a verbose one, equal length": lambda: win_rate(wins, lengths),
+        "verbose writer, equal length": lambda: win_rate(wins, lengths),
         "accuracy where style misleads": lambda: style(better, worse)["hard"],
         "best of 4": lambda: best(experiments.best_of_4_scores(model, device=device)),
-        "p against another model without bias": lambda: test(
+        "p against a model without bias": lambda: test(
             experiments.right_on(model, device), reference
         ),
     }

@@ -143,11 +143,24 @@ class Duel:
 
 def duel(lam: float, count: int = 4000, seed: int = 0) -> Duel:
     """Comparisons of the two by a judge to whom one more word is worth `lam`."""
-    draw = torch.Generator().manual_seed(HELD_OUT_SEED + 5 + seed)
-    verbose, plain = draw_answers(count, draw, fewest=4), draw_answers(count, draw)
+    verbose, plain, draw = _writers(count, seed)
     p = win_probability(verbose, plain, lam)
     wins = (torch.rand(count, generator=draw, dtype=torch.float64) < p).double()
     return Duel(wins, verbose.length - plain.length, win_probability(verbose, plain, 0.0).mean().item())
+
+
+def judged_duel(
+    model: nn.Module, count: int = 4000, seed: int = 0, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """The same comparisons with a reward model as judge: (count,) float64 wins of the verbose writer, length differences."""
+    verbose, plain, _ = _writers(count, seed)
+    lead = (score_in_batches(model, writer.token_ids.to(device)) for writer in (verbose, plain))
+    return torch.gt(*lead).double(), (verbose.length - plain.length).to(device)
+
+
+def _writers(count: int, seed: int) -> tuple[Answers, Answers, torch.Generator]:
+    draw = torch.Generator().manual_seed(HELD_OUT_SEED + 5 + seed)
+    return draw_answers(count, draw, fewest=4), draw_answers(count, draw), draw
 
 
 def right_on(model: nn.Module, device: torch.device | str = "cpu", count: int = NUM_HELD_OUT) -> Tensor:

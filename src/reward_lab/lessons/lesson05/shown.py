@@ -52,7 +52,7 @@ def controlled(runs: Sequence[tuple[float, float, float, float]]) -> None:
         figures.plot_controlled(runs),
         "At equal length the verbose writer wins half of the time",
         "Win rate of the verbose writer against the judge's bias, five runs each. The raw rate rises from one half to "
-        "about 0.59. The length-controlled rate stays near one half, close to that of a judge without bias.",
+        "about 0.6. The length-controlled rate stays a little above one half, close to that of a judge without bias.",
     )
 
 
@@ -60,7 +60,7 @@ def styles(groups: Mapping[float, Sequence[Mapping[str, float]]]) -> None:
     """Accuracy by style."""
     _show(
         figures.plot_styles(groups),
-        "The bias shows where style misleads, and only there",
+        "The bias shows where style misleads",
         "Accuracy on easy, normal and hard comparisons for three biases. Easy is 1 throughout and normal stays above 0.9. "
         "Hard falls from 1 to about two thirds and then below one half.",
     )

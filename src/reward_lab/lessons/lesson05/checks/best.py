@@ -33,6 +33,16 @@ def _rounded(digits: int) -> Accuracy:
     return lambda s: right_accuracy((s.double() * 10**digits).round())
 
 
+def _within(near: float) -> Accuracy:
+    """Ties are scores within a distance of the highest."""
+
+    def share(scores: Tensor) -> Tensor:
+        top = scores.amax(dim=1, keepdim=True) - scores <= near
+        return torch.where(top[:, 0], 1.0 / top.sum(dim=1), 0.0)
+
+    return _row_by_row(share)
+
+
 def _at_top(scores: Tensor) -> Tensor:
     return scores == scores.amax(dim=1, keepdim=True)
 
@@ -92,22 +102,15 @@ BEST_MISTAKES: dict[str, Accuracy | list[Accuracy]] = {
         lambda s: right_accuracy(torch.tanh(s)),
         lambda s: right_accuracy(s.softmax(dim=1)),
         lambda s: right_accuracy(s.float().softmax(dim=1)),
+        lambda s: right_accuracy(torch.sigmoid(s + 8).bfloat16()),
+        lambda s: right_accuracy(torch.sigmoid(s).bfloat16()),
     ],
-    "The scores lose digits before they are compared. Compare them as they are.": [
+    "Scores that are nearly equal become ties here. Compare them as they are, with all their digits.": [
         lambda s: right_accuracy(s.float()),
         lambda s: right_accuracy(s.bfloat16()),
         lambda s: right_accuracy(s.half()),
         *(_rounded(digits) for digits in (1, 2, 3, 4, 6)),
-    ],
-    "Scores that are nearly equal count as ties. Only equal ones do.": [
-        _row_by_row(
-            lambda s, near=near: torch.where(
-                (s.amax(dim=1, keepdim=True) - s <= near)[:, 0],
-                1.0 / (s.amax(dim=1, keepdim=True) - s <= near).sum(dim=1),
-                0.0,
-            )
-        )
-        for near in (1e-9, 1e-8, 1e-6, 1e-5, 1e-3)
+        *(_within(near) for near in (1e-9, 1e-8, 1e-6, 1e-5, 1e-3)),
     ],
     "Column 0 shares with all that are at least as high. Share only at the top.": _row_by_row(
         lambda s: 1.0 / (s >= s[:, :1]).sum(dim=1)

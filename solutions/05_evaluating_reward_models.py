@@ -432,7 +432,7 @@ predict.compare("hard")
 # *Time to here: 90 minutes.*
 #
 # Pairs are easy to guess: a coin gets half of them. Newer benchmarks ask for the best of four. A colleague has written one. The right
-# answer stands first, then come three others.
+# answer stands first, then come three others. The program has run for months, and its curves look fine.
 
 # %% tags=["experiment"]
 Code(inspect.getsource(experiments.colleagues_benchmark), language="python")
@@ -458,10 +458,10 @@ print(f"a model that has learnt nothing: {found:.3f}")
 predict.compare("constant", found)
 
 # %% [markdown]
-# **What is wrong?** There is more than one thing. Choose before you open the answer.
+# **Predict, then run.** So what is wrong with it? (The next cell counts ties at the top, after his squeezing and before.)
 #
-# Choices: **1** `argmax` gives every tie to the first column, where the right answer stands; **2** sigmoid and bfloat16 make rewards
-# equal that were different; **3** both of these.
+# Choices: **1** argmax gives every tie to the first column; **2** sigmoid and bfloat16 make rewards equal that were different;
+# **3** both of these.
 
 # %% tags=["experiment"]
 predict("bug", ...)  # in place of the dots: 1, 2 or 3

@@ -164,5 +164,6 @@ def plot_report_card(rows: Mapping[str, tuple[float, float | None]]) -> Figure:
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
     axis.set_xlabel("value")
-    axis.legend(fontsize=8)
+    if rows:
+        axis.legend(fontsize=8)
     return figure

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .project import Project
 from .withheld import Files, stripped
+from .worker_usage import has_ended
 
 WORKER_FILES = (
     "__init__.py", "codec.py", "decoder.py", "names.py", "protocol.py",
@@ -66,5 +67,5 @@ def remove_left_folders() -> None:
     for folder in (found for place in places for found in Path(place).glob("reward-lab-*-*-*")):
         owner = re.fullmatch(r"reward-lab-(?:worker|session)-(\d+)-\w+", folder.name)
         with contextlib.suppress(OSError):
-            if owner and folder.stat().st_uid == os.getuid() and not Path(f"/proc/{owner[1]}").exists():
+            if owner and folder.stat().st_uid == os.getuid() and has_ended(int(owner[1])):
                 shutil.rmtree(folder, ignore_errors=True)

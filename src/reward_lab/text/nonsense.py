@@ -7,37 +7,61 @@ al., RRM: Robust Reward Model Training Mitigates Reward Hacking, 2024.)
 """
 
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator
+
+import numpy as np
 
 from .links import hash_of
+from .preferences import Preference, Preferences
 
-FEW_WORDS = 4
+FEW = 4
 """Words that a stammer repeats."""
-KINDS = ("shuffled", "stammered")
+SHORT = 5
+"""Of an answer of fewer words no nonsense is made: in another order they may say the same."""
+MOST = 2_000
+"""Pairs with nonsense at most; a head or an adapter has learnt by then."""
 
 
-def garbled(prompt: str, answer: str, seed: int = 0) -> str:
+def nonsense_rows(rows: np.ndarray, share: float) -> np.ndarray:
+    """Pairs of which nonsense is made: some of these, evenly among them, `share` of them and MOST at most."""
+    count = min(round(share * len(rows)), MOST, len(rows))
+    return rows[np.linspace(0, len(rows) - 1, count).round().astype(int)] if count else rows[:0]
+
+
+def nonsense_of(preferences: Preferences, rows: np.ndarray) -> Iterator[tuple[int, Preference, str]]:
+    """(number of a pair, the pair, nonsense made of its preferred answer), short answers left out.
+
+    Args:
+        preferences: read once.
+        rows: numbers of pairs.
+    """
+    wanted = set(rows.tolist())
+    for number, pair in enumerate(preferences):
+        if number in wanted and (made := garbled(pair.prompt, pair.preferred)):
+            yield number, pair, made
+
+
+def garbled(prompt: str, answer: str) -> str:
     """Nonsense in place of an answer: its words in another order, or a few of them again and again.
 
-    A function of its arguments alone. Texts without spaces are garbled letter by letter. The length varies between a fifth
-    of the answer's and all of it, so that no length is the sign of nonsense.
+    A function of its arguments alone. Spaces and line breaks stay with the words before them. A text without spaces is
+    garbled letter by letter. The length varies between a fifth of the answer's and all of it, so that no length is the sign
+    of nonsense.
 
     Returns:
-        A text that differs from the answer; the answer itself where its words are all the same.
+        A text; an empty one where the answer is short, or its words are all the same.
     """
-    draw = random.Random(hash_of(f"{seed} {prompt} {answer}"))
-    words = answer.split()
-    between = " "
+    draw = random.Random(hash_of(f"{prompt}\n{answer}"))
+    words = re.findall(r"\S+\s*", f"{answer.strip()} ")
     if len(words) < len(answer) / 20:  # Thai, Chinese: what stands between spaces is no word
-        words, between = list(answer), ""
-    length = max(2, round(len(words) * draw.uniform(0.2, 1)))
+        words = list(answer)
+    if len(words) < SHORT or len(set(words)) == 1:
+        return ""
+    length = max(SHORT, round(len(words) * draw.uniform(0.2, 1)))
     if draw.random() < 0.5:
-        made = _shuffled(words, draw)[:length]
+        made = draw.sample(words, len(words))[:length]
     else:
-        few = draw.sample(words, min(FEW_WORDS, len(words)))
+        few = draw.sample(words, FEW)
         made = [draw.choice(few) for _ in range(length)]
-    return between.join(made)
-
-
-def _shuffled(words: Sequence[str], draw: random.Random) -> list[str]:
-    return draw.sample(list(words), len(words))
+    return "".join(made).strip()

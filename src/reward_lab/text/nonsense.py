@@ -19,6 +19,8 @@ FEW = 4
 """Words that a stammer repeats."""
 SHORT = 5
 """Of an answer of fewer words no nonsense is made: in another order they may say the same."""
+LONG = 12
+"""Letters of a word on average above which what stands between spaces is taken for no word."""
 MOST = 2_000
 """Pairs with nonsense at most; a head or an adapter has learnt by then."""
 
@@ -54,7 +56,7 @@ def garbled(prompt: str, answer: str) -> str:
     """
     draw = random.Random(hash_of(f"{prompt}\n{answer}"))
     words = re.findall(r"\S+\s*", f"{answer.strip()} ")
-    if len(words) < len(answer) / 20:  # Thai, Chinese: what stands between spaces is no word
+    if len(words) < len(answer) / LONG:  # Thai, Chinese: what stands between spaces is no word
         words = list(answer)
     if len(words) < SHORT or len(set(words)) == 1:
         return ""

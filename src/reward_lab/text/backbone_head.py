@@ -14,7 +14,7 @@ from ..linear_fit import Differences, choose_penalty, fit_linear_reward
 from ..progress import duration
 from .backbone_run import Job, Tuned
 from .head_pairs import HeadPairs
-from .links import LADDER
+from .keys import LADDER
 from .preferences import Preferences
 from .training import measure_differences
 

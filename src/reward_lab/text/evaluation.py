@@ -12,7 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .conversions import LeftOut
-from .links import PROMPT, Links
+from .keys import PROMPT
+from .links import Links
 from .measures import ModelScores, compare, measures
 from .preferences import Preference, load_preferences, read_pairs
 from .rows import BadRow, text_of

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .links import hash_of
+from .keys import hash_of
 from .preferences import Preference, Preferences
 
 FEW = 4

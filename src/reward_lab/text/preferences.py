@@ -9,7 +9,8 @@ from pathlib import Path
 from .conversions import LeftOut
 from .files import read_rows
 from .formats import convert, hint, looks_like
-from .links import COLUMNS, Links
+from .keys import COLUMNS
+from .links import Links
 from .rows import BadRow, contents, text_of
 
 EXAMPLE_PREFERENCES = Path(__file__).parent.parent / "examples" / "plain_words.jsonl"

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from .links import hash_of
+from .keys import hash_of
 from .scoring import Score, score_pairs
 
 NO_PROMPT = hash_of("")

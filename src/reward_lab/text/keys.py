@@ -107,7 +107,7 @@ def keys_of(
 def runs_of(prompt: str, texts: tuple[str, str]) -> set[int]:
     """Runs of words of a prompt; where there is none, of the longest part that both texts have: that may be one."""
     if prompt:
-        return runs(words_of(normalised(prompt)))
+        return runs(_words_of_prompt(prompt))
     first, second = texts
     ahead = shared_items(first, second)
     behind = shared_items(first[::-1], second[::-1])
@@ -124,10 +124,17 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(text)
 
 
+@lru_cache(maxsize=4)  # the key of a prompt and its runs are made one after the other
+def _words_of_prompt(prompt: str) -> list[str]:
+    """A prompt's words; its number, and signs and spaces between its words, do not count."""
+    text = normalised(prompt)
+    if any(map(str.isdigit, text[:20])):
+        text = NUMBER.sub("", text)
+    return words_of(text) or [text]
+
+
 def _of_prompt(prompt: str) -> int:
-    """The key of a prompt: its number, and signs and spaces between its words, do not count."""
-    text = NUMBER.sub("", normalised(prompt))
-    return hash_of("prompt " + (" ".join(words_of(text)) or text))
+    return hash_of("prompt " + " ".join(_words_of_prompt(prompt)))
 
 
 def answer_begins(text: str) -> re.Match | None:

@@ -5,15 +5,17 @@ documents, 1997): texts that share most of these share most of their sketches.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
 
-RUN, LETTERS = 2, 6
-"""Words of a run; letters of one where words have no spaces between them."""
+LETTERS = 6
+"""A run is two words; so many letters where words have no spaces between them."""
+FACTOR = 0x9E3779B1
 SIZE = 16
 """Hashes of a sketch."""
-NOTHING = np.iinfo(np.uint32).max
+NOTHING = 2**32 - 1
 ALIKE = 0.5
 """Two texts are nearly the same if they have more than this share of the smaller sketch in common."""
 TEMPLATE, AT_LEAST = 0.05, 10
@@ -25,13 +27,16 @@ LONG_WORD = 20
 
 
 def runs(words: Sequence[str]) -> set[int]:
-    """Hashes of all runs of words; of fewer words than a run has, one hash."""
+    """Hashes of all runs of words; of one word its own."""
     if max(map(len, words), default=0) > LONG_WORD and sum(map(len, words)) > LONG_WORD * len(words):
         text = "".join(words)
         return {crc32(text[i : i + LETTERS].encode()) for i in range(len(text) - LETTERS + 1)}
-    if len(words) < RUN:
-        return {crc32(" ".join(words).encode())} if words else set()
-    return {crc32(" ".join(run).encode()) for run in zip(*(words[i:] for i in range(RUN)), strict=False)}
+    hashes = [crc32(word.encode()) for word in words]
+    return (
+        {(one * FACTOR + other) & NOTHING for one, other in pairwise(hashes)}
+        if len(words) > 1
+        else set(hashes)
+    )
 
 
 def sketch(found: set[int]) -> list[int]:

@@ -199,7 +199,8 @@ def draw(results: dict, path: Path) -> None:
     figure, (left, right) = plots.new_panels(2)
     without, default = SHARES
     for name, color in COLORS.items():
-        values = np.array(list(results["accuracy", default][name].values()))  # (sizes, seeds)
+        usual = without if name == "bag of words" else default  # --nonsense goes with --backbone
+        values = np.array(list(results["accuracy", usual][name].values()))  # (sizes, seeds)
         left.fill_between(SIZES, values.min(axis=1), values.max(axis=1), color=color, alpha=0.15, linewidth=0)
         left.plot(SIZES, values.mean(axis=1), color=color, marker="o", label=name)
         for share, line in ((without, ":"), (default, "-")):
@@ -207,8 +208,8 @@ def draw(results: dict, path: Path) -> None:
             right.plot(SIZES, wins, color=color, marker="o", linestyle=line)
     left.axhline(0.5, color="black", linestyle=":", linewidth=1, label="guessing")
     left.set(ylabel="accuracy on unseen words", ylim=(0.4, 1.02))
-    right.set(ylabel="nonsense that beats a plain explanation, share", ylim=(-0.02, 1.02))
-    for line, text in (("-", "trained against nonsense (the default)"), (":", "on the pairs alone")):
+    right.set(ylabel="share of nonsense that beats a plain text", ylim=(-0.02, 1.02))
+    for line, text in (("-", "trained against nonsense, too"), (":", "trained on the pairs alone")):
         right.plot([], [], color="black", linestyle=line, label=text)
     for axis in (left, right):
         axis.set(xlabel="training pairs", xscale="log")

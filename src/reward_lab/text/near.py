@@ -20,8 +20,8 @@ ALIKE = 0.5
 """Two texts are nearly the same if they have more than this share of the smaller sketch in common."""
 TEMPLATE, AT_LEAST = 0.05, 10
 """A run that more than this share of the texts has, and more than so many, is part of a template and says nothing."""
-NEIGHBOURS = 3
-"""Of the texts that share a run, each is held against so many before it."""
+RAREST, NEIGHBOURS = 6, 3
+"""Texts are compared that share one of their so many rarest runs: each with so many before it."""
 CHUNK = 65_536
 LONG_WORD = 20
 
@@ -77,27 +77,51 @@ def _names(sketches: np.ndarray) -> np.ndarray:
 
 
 def _candidates(sketches: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of sketches that are alike, among those that share a hash: each with some before it, and with the first."""
-    hashes = sketches.ravel()
-    order = np.argsort(hashes, kind="stable")
-    order = order[hashes[order] != NOTHING].astype(np.uint32)
-    start = np.flatnonzero(np.diff(hashes[order], prepend=np.uint32(NOTHING)))
-    sizes = np.diff(start, append=len(order))
+    """Pairs of sketches that are alike, among those that share a rare hash: each with some before it, and with the first."""
+    order, start, sizes = _groups(sketches.ravel(), np.flatnonzero(sketches.ravel() != NOTHING))
     many = sizes > max(AT_LEAST, TEMPLATE * len(sketches))
-    templates = hashes[order[start[many]]]
-    shared = (sizes > 1) & ~many
-    for begin in range(0, int(shared.sum()), CHUNK):
-        starts, counts = (part[shared][begin : begin + CHUNK] for part in (start, sizes))
-        first = np.repeat(starts, counts - 1)
-        ends = np.cumsum(counts - 1)
-        place = first + 1 + np.arange(len(first)) - np.repeat(ends - (counts - 1), counts - 1)
+    templates = sketches.ravel()[order[start[many]]]
+    # How many texts have each hash; what only one has, or a template, is no reason to compare.
+    times = np.full(sketches.size, NOTHING, np.uint32)
+    times[order] = np.repeat(np.where(many | (sizes < 2), NOTHING, sizes), sizes)
+    del order
+    order, start, sizes = _groups(sketches.ravel(), _rarest(times.reshape(sketches.shape)))
+    for begin in range(0, len(start), CHUNK):
+        starts, counts = start[begin : begin + CHUNK], sizes[begin : begin + CHUNK]
+        first = np.repeat(starts, counts)
+        place = np.arange(starts[0], starts[-1] + counts[-1])
         back = [np.maximum(place - step, first) for step in range(1, NEIGHBOURS + 1)]
         before, after = np.concatenate([*back, first]), np.tile(place, NEIGHBOURS + 1)
-        both = np.unique(np.stack([order[before] // SIZE, order[after] // SIZE], axis=1), axis=0)
+        before, after = (order[part[before < after]].astype(np.uint64) // SIZE for part in (before, after))
+        both = np.sort(before << np.uint64(32) | after)
+        both = both[np.flatnonzero(np.diff(both, prepend=~both[:1]))]  # np.unique hashes, which is slow here
         for at in range(0, len(both), CHUNK):
-            one, other = both[at : at + CHUNK].T
+            pairs = both[at : at + CHUNK]
+            one, other = (
+                (pairs >> np.uint64(32)).astype(np.int64),
+                (pairs & np.uint64(NOTHING)).astype(np.int64),
+            )
             alike = _alike(sketches[one], sketches[other], templates)
             yield one[alike], other[alike]
+
+
+def _groups(hashes: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places in the order of their hashes, where each hash begins in that order, and how many places have it."""
+    order = places[np.argsort(hashes[places], kind="stable")].astype(np.uint32)
+    sorted_hashes = hashes[order]
+    start = np.flatnonzero(np.diff(sorted_hashes, prepend=~sorted_hashes[:1]))
+    return order, start, np.diff(start, append=len(order))
+
+
+def _rarest(times: np.ndarray) -> np.ndarray:
+    """Places of the RAREST least numbers of each row, but for NOTHING."""
+    found = []
+    for begin in range(0, len(times), CHUNK):
+        part = times[begin : begin + CHUNK]
+        least = np.argpartition(part, RAREST, axis=1)[:, :RAREST]
+        rows = np.arange(len(part))[:, None]
+        found.append(((begin + rows) * SIZE + least)[part[rows, least] != NOTHING])
+    return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 def _alike(one: np.ndarray, other: np.ndarray, templates: np.ndarray) -> np.ndarray:

@@ -177,7 +177,9 @@ def trl(path: Path, folder: Path, batched: bool = False) -> dict[str, float]:
 
     datasets.disable_progress_bars()
     clock = Clock()
-    rows = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(folder / "cache"))
+    rows = datasets.load_dataset(
+        "json", data_files=str(path), split="train", cache_dir=str(folder / f"cache-{batched}")
+    )
     clock.lap("load")
     words.train_from_iterator(
         ("\n".join(texts) for batch in rows.iter(1000) for texts in zip(*batch.values(), strict=True)),

@@ -17,7 +17,7 @@ from .tokenizer import PADDING_ID, UNKNOWN_ID, WordTokenizer
 
 CHUNK_PAIRS, CHUNK_LETTERS = 1024, 1_000_000
 """Pairs that are tokenised at a time: so many, or fewer if their texts are long."""
-GIVE_BACK = 32
+GIVE_BACK = 8
 """Batches after which the pages of the file that they touched are given back: the kernel keeps them while it has room."""
 MEASURED = 10_000
 """Pairs at most on which training is measured after each epoch."""

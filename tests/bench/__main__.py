@@ -1,4 +1,4 @@
-"""python -m tests.bench [training] [grading] [attacks] [text] [backbone] [--submissions N] [--stock N]"""
+"""python -m tests.bench [training] [grading] [attacks] [text] [memory] [backbone] [tuning] [--submissions N] [--stock N]"""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-PARTS = ["training", "grading", "attacks", "text", "backbone"]
+PARTS = ["training", "grading", "attacks", "text", "memory", "backbone", "tuning"]
 
 
 def main() -> None:
@@ -42,10 +42,18 @@ def main() -> None:
         from . import text
 
         text.run()
+    if "memory" in parts:
+        from . import memory
+
+        memory.run()
     if "backbone" in parts:
         from . import backbone
 
         backbone.run()
+    if "tuning" in parts:
+        from . import tuning
+
+        tuning.run()
 
 
 if __name__ == "__main__":

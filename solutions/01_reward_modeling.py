@@ -3,6 +3,11 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
 #
+# **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
+# [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
+# [words](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/glossary.md) and
+# [formulas](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/cheat_sheet.md) on a page.
+#
 # A language model can be trained towards anything that gives its answers a score. For "was this answer
 # helpful?" no formula gives the score. So we learn it, from people who compared two answers and said which
 # one they prefer. The network that learns it is the **reward model**. Everything that comes after it in

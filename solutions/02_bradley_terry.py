@@ -3,6 +3,11 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
 #
+# **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
+# [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
+# [words](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/glossary.md) and
+# [formulas](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/cheat_sheet.md) on a page.
+#
 # Who is stronger, and how sure are we? A leaderboard of chat models, a season of baseball and a file of preference
 # pairs all ask this. In each, somebody won some comparisons, and we want one number per player. The
 # Bradley-Terry model of lesson 1 gives the numbers. In this lesson it also says how far to trust them.

@@ -3,6 +3,11 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
 #
+# **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
+# [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
+# [words](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/glossary.md) and
+# [formulas](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/cheat_sheet.md) on a page.
+#
 # Two people read the same two answers, and prefer different ones. A third finds both equally good. A fourth
 # agrees with the first, and clicks the wrong button. All four end up as rows of the same file, and a reward
 # model is trained on it.

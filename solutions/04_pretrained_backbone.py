@@ -3,6 +3,11 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
 #
+# **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
+# [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
+# [words](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/glossary.md) and
+# [formulas](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/cheat_sheet.md) on a page.
+#
 # Every reward model used in RLHF starts from a language model that has read a great deal of text. Its last layer,
 # which predicted words, is taken off, and a layer that gives one number takes its place. Lesson 1 asked why that
 # matters. Here you find out, by building all of it: a corpus, a language model that learns from it, the new head, and

@@ -3,6 +3,11 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
 #
+# **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
+# [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
+# [words](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/glossary.md) and
+# [formulas](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/cheat_sheet.md) on a page.
+#
 # A reward model has a held-out accuracy of 0.84. Is it good? It may have learnt what people want. It may have learnt that people
 # who judge in a hurry like long answers. The number does not say, because the pairs it is measured on were judged by the same
 # people.
@@ -683,11 +688,11 @@ shown.report_card(rows)
 # **With your own files.** The same evaluation is a command. It reads preferences as JSON lines, splits nothing, and says how sure it is:
 #
 # ```
-# python -m reward_lab.train --file train.jsonl --out my_model
+# python -m reward_lab.train --train-file train.jsonl --output-dir my_model
 # python -m reward_lab.evaluate --model my_model --file held_out.jsonl --by subset
 # ```
 #
-# It prints accuracy with an interval, by subset, ties, calibration and length bias. A second `--against other_model` adds the paired test.
+# It tells accuracy with an interval, by subset, ties, calibration and what length is worth to the model. `--against other_model` adds the paired test.
 
 # %% [markdown]
 # ## 8. Reflection and next steps

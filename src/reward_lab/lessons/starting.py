@@ -1,7 +1,8 @@
-"""How every lesson starts: one thread, one seed for everything that is random, and a line that says where it runs."""
+"""How every lesson starts, and how it goes on where an exercise is unsolved."""
 
 import platform
 import random
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -26,3 +27,14 @@ def start(seed: int) -> str:
     where = torch.cuda.get_device_name(0) if device == "cuda" else "CPU"
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, on {where}")
     return device
+
+
+def attempt(make: Callable[[], object], what: str) -> object | None:
+    """What `make()` gives, or None and a line that says why there is nothing: an unsolved exercise blocks no lesson."""
+    try:
+        return make()
+    except NotImplementedError:
+        print(f"{what}: not yet. It will be drawn here once its exercise is solved.")
+    except Exception as error:
+        print(f"{what}: {type(error).__name__}: {error}")
+    return None

@@ -9,12 +9,14 @@ from .dpo_training import (
     fixed_pairs,
     policy_pairs,
     reference_pairs,
+    shuffled_rows,
     train_dpo,
     uniform_pairs,
 )
 from .ensembles import conservative_reward, fit_rewards
+from .known import Known, beats_reference, best_accuracy, by_gold, mean_log_ratios, win_probability
 from .overoptimization import explained, fit_overoptimization, fitted_gain
-from .policy import LanguageModel, Policy, ValueModel
+from .policy import CausalPolicy, Policy, ValueModel
 from .ppo import gae, kl_estimators, kl_optimal_policy, policy_gradient_loss, ppo_loss
 from .training import RLConfig, RLHistory, kl_shaped_rewards, train_ppo, train_reinforce
 from .worlds import (
@@ -30,17 +32,21 @@ from .worlds import (
 __all__ = [
     "DPOConfig",
     "DPOHistory",
-    "LanguageModel",
+    "Known",
+    "CausalPolicy",
     "Policy",
     "RLConfig",
     "RLHistory",
     "ValueModel",
     "World",
     "as_batch",
+    "beats_reference",
+    "best_accuracy",
     "best_of_n",
     "best_of_n_estimate",
     "best_of_n_kl_bound",
     "best_of_n_path",
+    "by_gold",
     "choose_n",
     "conservative_reward",
     "correlation",
@@ -60,6 +66,7 @@ __all__ = [
     "kl_estimators",
     "kl_optimal_policy",
     "kl_shaped_rewards",
+    "mean_log_ratios",
     "optimal_value",
     "policy_gradient_loss",
     "policy_pairs",
@@ -68,8 +75,10 @@ __all__ = [
     "reference_pairs",
     "regularised_value",
     "sequence_log_probs",
+    "shuffled_rows",
     "train_dpo",
     "train_ppo",
     "train_reinforce",
     "uniform_pairs",
+    "win_probability",
 ]

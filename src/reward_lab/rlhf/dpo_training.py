@@ -1,4 +1,4 @@
-"""Train a policy on preferences, without a reward model: where pairs come from, and a plain loop that returns its history."""
+"""Train a policy on preferences, without a reward model: where pairs come from, and a plain loop with its history."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..metrics import Pairs
 from .dpo import Batch, dpo_step, sequence_log_probs
-from .policy import LanguageModel, Policy
+from .policy import CausalPolicy, Policy
 from .worlds import World, expectation, kl_divergence
 
 Step = Callable[[nn.Module, nn.Module, torch.optim.Optimizer, Batch, float], float]
@@ -96,16 +96,18 @@ def uniform_pairs(world: World, count: int, seed: int) -> Source:
     return lambda policy: iter(batch, None)
 
 
+def shuffled_rows(total: int, count: int, seed: int) -> Iterator[Tensor]:
+    """Batches of `count` row numbers, without end: all rows in an order, then all rows in another one."""
+    draw = torch.Generator().manual_seed(seed)
+    while True:
+        yield from torch.randperm(total, generator=draw).split(count)
+
+
 def fixed_pairs(pairs: Pairs, count: int, seed: int) -> Source:
     """The same pairs epoch after epoch, in a new order each time."""
-
-    def source(policy: Policy) -> Iterator[Pairs]:
-        order = torch.Generator().manual_seed(seed)
-        while True:
-            for rows in torch.randperm(len(pairs[0]), generator=order).split(count):
-                yield pairs[0][rows], pairs[1][rows]
-
-    return source
+    return lambda policy: (
+        (pairs[0][rows], pairs[1][rows]) for rows in shuffled_rows(len(pairs[0]), count, seed)
+    )
 
 
 def train_dpo(
@@ -133,7 +135,7 @@ def train_dpo(
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn on the CPU, the same on every device
         torch.random.default_generator.manual_seed(config.seed)
         policy, untrained = Policy(world).to(device), Policy(world).to(device)
-    model, reference = LanguageModel(policy), LanguageModel(untrained.requires_grad_(False))
+    model, reference = CausalPolicy(policy), CausalPolicy(untrained.requires_grad_(False))
     optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, fused=True)
     measure = _Measure(world, config.beta, reference, held_out, device)
     batches, losses, judgements, start = source(policy), [], 0, time.process_time()
@@ -152,7 +154,7 @@ def train_dpo(
     return policy, history
 
 
-def as_batch(model: LanguageModel, pairs: Pairs, device: torch.device | str = "cpu") -> Batch:
+def as_batch(model: CausalPolicy, pairs: Pairs, device: torch.device | str = "cpu") -> Batch:
     """Pairs of texts of a world as `dpo_step` takes them: with the start token, and a mask for all but it."""
     batch = {}
     for side, token_ids in zip(("preferred", "rejected"), pairs, strict=True):
@@ -169,14 +171,14 @@ def _judged(world: World, texts: Tensor, draw: torch.Generator) -> Pairs:
 class _Measure:
     """Appends to a history what a policy is worth, and how it does on held-out pairs."""
 
-    def __init__(self, world, beta, reference: LanguageModel, held_out: Pairs | None, device):
+    def __init__(self, world, beta, reference: CausalPolicy, held_out: Pairs | None, device):
         self.beta, self.log_reference = beta, world.reference_log_probs(device)
         self.gold = world.gold(world.sequences(device))
         self.held_out = held_out and as_batch(reference, held_out, device)
         self.reference = self.log_ratios(reference) if held_out else None
 
     @torch.no_grad()
-    def log_ratios(self, model: LanguageModel) -> Tensor:
+    def log_ratios(self, model: CausalPolicy) -> Tensor:
         """(2, pairs): log-probabilities of both sides, minus the reference's once these are known."""
         batch = self.held_out
         sides = [
@@ -194,7 +196,7 @@ class _Measure:
         history.gold.append(expectation(log_probs, self.gold))
         history.value.append(history.gold[-1] - self.beta * history.kl[-1])
         if self.held_out:
-            preferred, rejected = self.log_ratios(LanguageModel(policy)) - self.reference
+            preferred, rejected = self.log_ratios(CausalPolicy(policy)) - self.reference
             ranked = (preferred > rejected).double() + 0.5 * (preferred == rejected).double()
             history.accuracy.append(ranked.mean().item())
             history.preferred.append(preferred.mean().item())

@@ -37,7 +37,9 @@ class Policy(nn.Module):
         Returns:
             (batch, length) float32. Their sum over a row is the text's log-probability.
         """
-        return torch.log_softmax(self.logits(token_ids), dim=-1).gather(-1, token_ids.unsqueeze(-1)).squeeze(-1)
+        return (
+            torch.log_softmax(self.logits(token_ids), dim=-1).gather(-1, token_ids.unsqueeze(-1)).squeeze(-1)
+        )
 
     def logits(self, token_ids: Tensor) -> Tensor:
         """(batch, length) int64 -> (batch, length, vocab): what predicts the word at each place from those before it."""
@@ -79,7 +81,7 @@ class Policy(nn.Module):
         return log_probs
 
 
-class LanguageModel(nn.Module):
+class CausalPolicy(nn.Module):
     """A policy in the form of every causal language model: its logits at place t predict the token at place t + 1.
 
     Texts begin with a start token, whose id is the number of words; `with_start` puts it there.

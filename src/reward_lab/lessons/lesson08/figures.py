@@ -32,7 +32,7 @@ def plot_two_roads() -> Figure:
              (6.4, 2.7, "PPO: write,\nscore, step", BLUE), (9.0, 1.7, "policy", BLUE),
              (5.3, 0.7, "DPO: one loss on\nlog-probabilities", ORANGE))  # fmt: skip
     for x, y, text, colour in boxes:
-        axis.text(x, y, text.replace("\n", "\n"), ha="center", va="center", fontsize=10,
+        axis.text(x, y, text, ha="center", va="center", fontsize=10,
                   bbox={"boxstyle": "round,pad=0.5", "facecolor": "none", "edgecolor": colour})  # fmt: skip
     for start, end in (((2.3, 2.1), (3.3, 2.6)), ((5.1, 2.7), (5.5, 2.7)), ((7.3, 2.5), (8.4, 1.9)),
                        ((2.3, 1.3), (3.9, 0.8)), ((6.7, 0.8), (8.4, 1.5))):  # fmt: skip

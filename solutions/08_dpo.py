@@ -93,7 +93,7 @@ rl.plots.show(
 # best one for some reward: the one on the right. Rafailov and others called this "your language model is secretly a reward model".
 #
 # **By hand.** Lesson 6's three answers: reference $(0.5, 0.3, 0.2)$, reward $(0, 1, 2)$, $\beta = 1$. The best policy was
-# $(0.1790, 0.2919, 0.5291)$. The ratios are $0.358, 0.973, 2.646$, their logarithms $-1.027, -0.027, 0.973$. Their mean under the
+# $(0.1790, 0.2919, 0.5291)$. The ratios are $0.358, 0.973, 2.645$, their logarithms $-1.027, -0.027, 0.973$. Their mean under the
 # reference is $-0.327$. Without it: $(-0.7, 0.3, 1.3)$. This is the reward $(0, 1, 2)$, minus its mean $0.7$.
 
 # %% [markdown]

@@ -114,14 +114,15 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     check_loss(subject, right_dpo, DPO_MISTAKES, *calls)
 
 
-@dpo_loss.case("random pairs, with and without smoothing", points=0.5)
+@dpo_loss.case("random pairs, short texts and long ones, with and without smoothing", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     calls = [
         (*drawn_pairs(draw, 12), 0.5),
-        (*drawn_pairs(draw, 30), 0.1, 0.1),
+        (*drawn_pairs(draw, 30, long=True), 0.1, 0.1),
         (*drawn_pairs(draw, 7, torch.float64), 0.8, 0.3),
+        (*drawn_pairs(draw, 1), 0.3, 0.0),
     ]
-    check_loss(subject, right_dpo, DPO_MISTAKES, *calls, (*drawn_pairs(draw, 1), 0.3, 0.0))
+    check_loss(subject, right_dpo, DPO_MISTAKES, *calls)
 
 
 @dpo_loss.case("margins of -200 and +200", points=0.5)

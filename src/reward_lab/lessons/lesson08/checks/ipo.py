@@ -83,11 +83,11 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     check_loss(subject, right_ipo, IPO_MISTAKES, *calls)
 
 
-@ipo_loss.case("random pairs, below and beyond the target", points=0.5)
+@ipo_loss.case("random pairs, below the target and far beyond it", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     calls = [
         (*drawn_pairs(draw, 20), 0.5),
-        (*drawn_pairs(draw, 9, torch.float64), 0.1),
+        (*drawn_pairs(draw, 9, torch.float64, spread=30.0, long=True), 0.1),
         (*drawn_pairs(draw, 1), 2.0),
     ]
     check_loss(subject, right_ipo, IPO_MISTAKES, *calls)

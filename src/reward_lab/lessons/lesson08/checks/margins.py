@@ -82,11 +82,16 @@ def check_loss(subject: Subject, right: Loss, mistakes: Mapping, *calls: tuple) 
 
 
 def drawn_pairs(
-    draw: torch.Generator, batch: int, dtype: torch.dtype = torch.float32, spread: float = 2.0
+    draw: torch.Generator,
+    batch: int,
+    dtype: torch.dtype = torch.float32,
+    spread: float = 2.0,
+    long: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Log-probabilities of texts, the policy's not far from the reference's."""
-    references = [-12 + 3 * normal(draw, batch, dtype=dtype) for _ in range(2)]
-    policies = [(r + spread * normal(draw, batch, dtype=dtype)).requires_grad_() for r in references]
+    """Log-probabilities of texts, the policy's about `spread` from the reference's. Long texts are far less likely."""
+    level, apart = (-200, 40.0) if long else (-12, 3.0)
+    references = [level + normal(draw, batch, dtype=dtype, scale=apart) for _ in range(2)]
+    policies = [(r + normal(draw, batch, dtype=dtype, scale=spread)).requires_grad_() for r in references]
     return *policies, *references
 
 

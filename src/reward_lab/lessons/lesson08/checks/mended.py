@@ -145,5 +145,10 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @mended_loss.case("texts of any length, with padding", points=1.0)
 def _(subject: Subject, draw: torch.Generator) -> None:
     policy, reference, mask, beta = _batch(draw, 8, 9, 1, 0.3)
-    calls = [(policy, reference.requires_grad_(), mask, beta), _batch(draw, 15, 12, 2, 0.8, torch.float64)]
+    rare = 30 * (torch.rand(reference.shape, generator=draw) < 0.1)  # words that hardly ever come
+    policy = (policy.detach() - rare).requires_grad_()
+    calls = [
+        (policy, (reference - rare).requires_grad_(), mask, beta),
+        _batch(draw, 15, 12, 2, 0.8, torch.float64),
+    ]
     _check(subject, *calls, _batch(draw, 1, 5, 1, 0.5))

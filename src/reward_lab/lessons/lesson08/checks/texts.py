@@ -162,7 +162,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     _check(
         subject,
         _texts(draw, 6, 9, 7),
-        _texts(draw, 3, 5, 12, kind=torch.bool, dtype=torch.float64),
+        _texts(draw, 3, 5, 40, kind=torch.bool, dtype=torch.float64),
         _texts(draw, 1, 8, 3, kind=torch.float32),
     )
 

@@ -84,15 +84,21 @@ def _check(subject: Subject, *setups: Setup) -> None:
     """One step from each set-up. Compare what became of it with the right outcome, then with usual wrong ones."""
     calls = [setup.arguments() for setup in setups]
     got = [s.outcome(subject.call(*arguments)) for s, arguments in zip(setups, calls, strict=True)]
-    want = _outcomes(right_step, setups, calls, subject.device)
+    replies = [LocalSubject(right_step, subject.device).call(*arguments) for arguments in calls]
+    want = [setup.outcome(reply) for setup, reply in zip(setups, replies, strict=True)]
     off = [number for number in range(len(calls)) if not _same(got[number], want[number])]
     if not off:
         return
-    fitting = []
-    for said, mistake in ways(STEP_MISTAKES):
-        wrong = _outcomes(mistake, setups, calls, subject.device)
-        if wrong is not None and all(map(_same, got, wrong)) and not all(map(_same, wrong, want)):
-            fitting.append(said)
+
+    def explains(mistake: Callable) -> bool:
+        """Whether it comes to the same in every call. The first call that came out wrong settles most."""
+        for number in sorted(range(len(calls)), key=lambda n: n not in off):
+            reply = LocalSubject(mistake, subject.device).call(*calls[number])
+            if reply.failure or not _same(got[number], setups[number].outcome(reply)):
+                return False
+        return True
+
+    fitting = [said for said, mistake in ways(STEP_MISTAKES) if explains(mistake)]
     came, right = got[off[0]], want[off[0]]
     parts = [part for part in right if not _same_part(came[part], right[part])]
     raise Mistake(
@@ -100,15 +106,6 @@ def _check(subject: Subject, *setups: Setup) -> None:
         f"the loss {number_text(came['the loss'].item())}, and a difference in {', '.join(parts)}",
         named(fitting) or _half_right(parts),
     )
-
-
-def _outcomes(
-    step: Callable, setups: Sequence[Setup], calls: Sequence[tuple], device: str
-) -> list[Outcome] | None:
-    replies = [LocalSubject(step, device).call(*arguments) for arguments in calls]
-    if any(reply.failure for reply in replies):
-        return None
-    return [setup.outcome(reply) for setup, reply in zip(setups, replies, strict=True)]
 
 
 def _half_right(parts: Sequence[str]) -> str | None:

@@ -924,4 +924,4 @@ predict.compare("cure")
 # - T. Coste et al., Reward model ensembles help mitigate overoptimization (2023): mean, min, uwo.
 # - J. Eisenstein et al., Helping or herding? (2023): ensembles mitigate and do not eliminate, as errors are shared.
 #
-# **Next lesson.** Lesson 8, once it is there, leaves the reward model out: direct preference optimisation.
+# **Next lesson.** Lesson 8 leaves the reward model out: direct preference optimisation, from judgements to a policy in one step.

@@ -1,4 +1,4 @@
-"""python -m tests.bench [training] [grading] [attacks] [text] [backbone] [--submissions N] [--stock N]"""
+"""python -m tests.bench [training] [grading] [attacks] [text] [backbone] [dpo] [--submissions N] [--stock N]"""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-PARTS = ["training", "grading", "attacks", "text", "backbone"]
+PARTS = ["training", "grading", "attacks", "text", "backbone", "dpo"]
 
 
 def main() -> None:
@@ -46,6 +46,10 @@ def main() -> None:
         from . import backbone
 
         backbone.run()
+    if "dpo" in parts:
+        from . import dpo
+
+        dpo.run()
 
 
 if __name__ == "__main__":

@@ -129,10 +129,10 @@ def preferences(world: World, seed: int, count: int = NUM_PAIRS) -> Pairs:
     return world.sample_preferences(count, torch.Generator().manual_seed(seed))
 
 
-def small_config(seed: int, epochs: int) -> DPOConfig:
+def small_config(seed: int, epochs: int, beta: float = BETA) -> DPOConfig:
     """How 4,000 pairs are trained on: batches of 100, measured after each epoch."""
     per_epoch = NUM_PAIRS // SMALL_BATCH
-    return DPOConfig(BETA, epochs * per_epoch, 3e-3, seed, measure_every=per_epoch)
+    return DPOConfig(beta, epochs * per_epoch, 3e-3, seed, measure_every=per_epoch)
 
 
 def small_run(

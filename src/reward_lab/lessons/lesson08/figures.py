@@ -82,7 +82,7 @@ def plot_small(runs: Sequence[DPOHistory], best_accuracy: float, limits: Limits)
     axes[2].set(ylabel="J = gold reward - 0.5 KL")
     for axis in axes:
         axis.set_xlabel("epoch")
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc="upper right" if axis is axes[0] else "lower right")
     return figure
 
 

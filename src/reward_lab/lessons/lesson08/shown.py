@@ -44,7 +44,7 @@ def small(runs: Sequence[DPOHistory], best_accuracy: float, limits: Limits) -> N
         figures.plot_small(runs, best_accuracy, limits),
         "Loss falls, held-out accuracy rises, and the policy gets worse",
         "Ten epochs on 4,000 pairs, bands over five seeds. Left: the training loss falls all the way. Middle: "
-        "held-out accuracy rises and levels off below the best possible. Right: J rises for two to four "
+        "held-out accuracy rises and levels off below the best possible. Right: J rises for two to five "
         "epochs, and then falls.",
     )
 

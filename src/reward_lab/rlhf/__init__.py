@@ -30,10 +30,10 @@ from .worlds import (
 )
 
 __all__ = [
+    "CausalPolicy",
     "DPOConfig",
     "DPOHistory",
     "Known",
-    "CausalPolicy",
     "Policy",
     "RLConfig",
     "RLHistory",

@@ -762,5 +762,4 @@ if not missing:
 #   a linear head that gives a scalar.
 # - L. Ouyang et al., Training language models to follow instructions with human feedback (2022): the same at scale; the unembedding layer removed.
 #
-# **Next lesson.** Lesson 5, on the shortcuts that a reward model should not have taken, is not there yet. Go on with lesson 6,
-# which uses a reward model to improve a language model.
+# **Next lesson.** Lesson 5 asks what a reward model has really learnt, and how to find out.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 # Nothing of the surroundings may decide how a check presents itself, or what it draws.
 for name in ("NBGRADER_EXECUTION", "REWARD_LAB_SEED", "REWARD_LAB_DEVICE"):
@@ -41,12 +42,24 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.fixture(scope="session")
-def course(tmp_path_factory) -> Path:
-    """A built nbgrader course. Tests that grade in it work on a copy."""
+def shared_folder(tmp_path_factory, request) -> Path:
+    """A folder that all processes of this test run see, and no other run."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if hasattr(request.config, "workerinput") else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def course(shared_folder) -> Path:
+    """A built nbgrader course, made once for all processes. Tests that grade in it work on a copy."""
     from grader.build import make_course
 
-    folder = tmp_path_factory.mktemp("course")
-    make_course(folder)
+    folder, done = shared_folder / "course", shared_folder / "course-is-built"
+    with FileLock(shared_folder / "course.lock"):
+        if not done.exists():
+            make_course(folder)
+            done.touch()
     return folder
 
 

@@ -18,7 +18,7 @@ import reward_lab as rl
 from grader.codec import LENGTHS, encode
 from grader.decoder import decode
 from reward_lab.checks.exercise import Exercise, Mistake
-from reward_lab.checks.numbers import as_number, close
+from reward_lab.checks.numbers import as_number, close, expect_numbers
 from reward_lab.checks.report import present
 from reward_lab.checks.statistics import FALSE_ALARM, surprising
 from reward_lab.checks.subject import LocalSubject
@@ -287,3 +287,23 @@ def test_numbers_agree_only_with_what_is_near_them():
     assert close(1.0, 1.0 + 1e-7, 1e-6) and close(1e9, 1e9 + 1, 1e-6) and close(inf, inf, 1e-6)
     for a, b in ((1.0, 1.1), (3.0, inf), (inf, 3.0), (inf, -inf), (nan, nan), (nan, inf), (1.0, nan)):
         assert not close(a, b, 1e-6)
+
+
+def test_on_hidden_inputs_nobody_looks_for_the_name_of_a_mistake():
+    """It would be shown to nobody, and takes longer than the check itself."""
+    tried = []
+    doubling = Exercise("double", "Write it.")
+
+    @doubling.case("a number", points=1.0)
+    def _(subject, draw):
+        number = torch.rand((), generator=draw).item()
+        mistakes = ((said, tried.append(said) or [number]) for said in ("It is not doubled.",))
+        expect_numbers([subject.call(number).value], [2 * number], mistakes)
+
+    def as_it_is(number):
+        return number
+
+    hidden = doubling.run(lambda seed: LocalSubject(as_it_is, seed=seed), "secret")
+    assert not hidden[0].passed and not tried
+    report = doubling.explained(hidden, lambda seed: LocalSubject(as_it_is, seed=seed))
+    assert tried and "It is not doubled." in str(report)

@@ -297,6 +297,7 @@ def mutate(value, rng):
         node[key] = rng.choice(junk)
 
 
+@pytest.mark.slow
 def test_four_hundred_random_changes_give_a_valid_submission_or_a_refusal(hand_in, honest, pristine):
     rng, taken = random.Random(0), 0
     for _ in range(400):

@@ -28,10 +28,18 @@ def cases(table: str):
     ]
 
 
-@pytest.mark.parametrize("lesson, name, answer", cases("LEGITIMATE"))
+def slow_ones_marked(rows):
+    """The same, with the answers marked that a lesson's SLOW holds: those that take long, with the seeds to try."""
+    for row in rows:
+        lesson, _, answer = row.values
+        slow = answer in getattr(lesson, "SLOW", {})
+        yield pytest.param(*row.values, id=row.id, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("lesson, name, answer", list(slow_ones_marked(cases("LEGITIMATE"))))
 def test_a_legitimate_answer_gets_full_marks_whatever_the_seed(lesson, name, answer):
-    few = getattr(lesson, "FEW_SEEDS", {})
-    for seed in SEEDS[: few.get(answer, getattr(lesson, "NUM_SEEDS", len(SEEDS)))]:
+    slow = getattr(lesson, "SLOW", {})
+    for seed in SEEDS[: slow.get(answer, getattr(lesson, "NUM_SEEDS", len(SEEDS)))]:
         report = lesson.report_on(name, answer, seed)
         assert report.score == report.max_score, str(report)
 

@@ -230,6 +230,7 @@ print(cut_short, len(seen))
 """
 
 
+@pytest.mark.slow
 def test_sigkill_during_saving_leaves_a_whole_model_each_of_sixty_times(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / "model")],

@@ -210,6 +210,7 @@ def test_another_file_or_other_settings_do_not_go_on_from_a_checkpoint(tmp_path,
     assert run_main(tmp_path / "out", path, "--epochs", 3) == 0  # more epochs are the same run
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path):
     path = written(tmp_path, *rows(2000))
     folder = tmp_path / "out"

@@ -1,5 +1,6 @@
 """An exercise is a list of cases; checking an answer runs them and reports."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -7,9 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from .naming import unread
 from .repeating import call_as_code
 from .report import CaseResult, Report, present
 from .subject import Failure, LocalSubject, Reply, Subject
+from .surroundings import no_logs
 from .values import plain, same
 
 PUBLIC_SEED = "public"
@@ -124,7 +127,9 @@ class Exercise:
         subject = _Listening(subject_for(_case_seed(seed, self.name, case.title, "subject")))
         draw = torch.Generator().manual_seed(_case_seed(seed, self.name, case.title))
         try:
-            case.run(subject, draw)
+            # A message on hidden inputs is shown to nobody.
+            with no_logs(), contextlib.nullcontext() if seed == PUBLIC_SEED else unread():
+                case.run(subject, draw)
         except Mistake as mistake:
             message = f"expected {mistake.expected}; got {mistake.got}."
             if mistake.likely:

@@ -1,6 +1,6 @@
 """Compare an answer, call by call, with the right one and then with the usual wrong ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ def expect_like(
         Mistake: with the first number that differs.
     """
     got = [read(getattr(subject, request)(*arguments).value, arguments) for arguments in calls]
-    want = _outcomes(right, calls, read, request, subject.device)
+    want = list(_outcomes(right, calls, read, request, subject.device))
 
     def agree(a: Sequence[Outcome], b: Sequence[Outcome]) -> bool:
         return all(
@@ -58,12 +58,16 @@ def expect_like(
 
     if agree(got, want):
         return
-    fitting = []
-    for said, mistake in ways(mistakes):
-        wrong = _outcomes(mistake, calls, read, request, subject.device)
-        if wrong is not None and agree(got, wrong) and not agree(wrong, want):
-            fitting.append(said)
-    likely = named(fitting)
+
+    def explains(mistake: Callable) -> bool:
+        wrong = []
+        for came, outcome in zip(got, _outcomes(mistake, calls, read, request, subject.device), strict=True):
+            if outcome is None or not agree([came], [outcome]):
+                return False
+            wrong.append(outcome)
+        return not agree(wrong, want)
+
+    likely = named(said for said, mistake in ways(mistakes) if explains(mistake))
     if likely is None and explain is not None:
         likely = explain(got, want)
     expected_text, got_text = next(
@@ -77,13 +81,14 @@ def expect_like(
 
 def _outcomes(
     answer: Callable, calls: Sequence[tuple], read: Read, request: str, device: str
-) -> list[Outcome] | None:
-    """What an answer of ours comes to, or None where it fails: a wrong one may fail on some inputs."""
+) -> Iterator[Outcome | None]:
+    """What each call of an answer of ours comes to, or None where it fails: a wrong one may fail on some inputs."""
     local = LocalSubject(answer, device)
-    try:
-        return [read(getattr(local, request)(*arguments).value, arguments) for arguments in calls]
-    except Mistake:
-        return None
+    for arguments in calls:
+        try:
+            yield read(getattr(local, request)(*arguments).value, arguments)
+        except Mistake:
+            yield None
 
 
 def _tolerance(part: str, want: Tensor, rtol: float, atol: float) -> tuple[float, float]:

@@ -3,14 +3,12 @@
 import copy
 import statistics
 
-import nbformat
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from grader.sandbox import sandbox_problem
 from reward_lab import language
 from reward_lab.lessons.lesson04 import checks as lesson04
 from reward_lab.lessons.lesson04.checks.efficiency import RESULT_MISTAKES
@@ -527,36 +525,3 @@ def test_the_hand_worked_numbers_of_the_lesson_hold():
     assert loss.item() == pytest.approx(0.3955, abs=5e-5)
     row = language.data_efficiency([50], lambda n, seed: [0.80, 0.90, 0.85][seed], [0, 1, 2])[50]
     assert row["mean"] == pytest.approx(0.85) and row["std"] == pytest.approx(0.05)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sandbox_problem() is not None, reason=f"no sandbox: {sandbox_problem()}")
-def test_the_lessons_answers_get_full_marks_in_the_sandbox_and_mistakes_do_not(tmp_path):
-    from grader.build import ROOT
-    from grader.demo_class import fill, right_answers
-    from grader.grading import grade_files
-    from grader.settings import Settings
-
-    student = nbformat.read(ROOT / "notebooks" / f"{LESSON}.ipynb", as_version=4)
-    answers = right_answers(LESSON)
-    wrong = {
-        **answers,
-        "last_token_pool": "def last_token_pool(hidden, attention_mask):\n    return hidden[:, -1]",
-        "RewardFromBackbone": answers["RewardFromBackbone"].replace("requires_grad_(not freeze)", "eval()"),
-    }
-    assert wrong["RewardFromBackbone"] != answers["RewardFromBackbone"]
-    files = []
-    for name, given in (("right", answers), ("wrong", wrong), ("empty", {})):
-        files.append(tmp_path / name / f"{LESSON}.ipynb")
-        files[-1].parent.mkdir()
-        files[-1].write_text(nbformat.writes(fill(student, given)), encoding="utf-8")
-    right, wrong, empty = grade_files(files, Settings("secret"))
-    assert right.score == right.max_score == 10, [check.message for check in right.checks]
-    marks = {check.grade_id: check for check in wrong.checks}
-    assert (
-        marks["check_last_token_pool"].score < 2
-        and "This is the last place" in marks["check_last_token_pool"].message
-    )
-    assert marks["check_RewardFromBackbone"].score < 3
-    assert "`eval()` does not" in marks["check_RewardFromBackbone"].message
-    assert empty.score == 0 and all("not yet" in check.message for check in empty.checks)

@@ -1,16 +1,17 @@
 """TODO 4: accuracy on training pairs beside accuracy on held-out pairs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from reward_lab.checks.evaluating import expect_mode_put_back, expect_untouched, probe_model
 from reward_lab.checks.exercise import Exercise, Mistake
 from reward_lab.checks.naming import named, ways
 from reward_lab.checks.numbers import as_number, close
-from reward_lab.checks.probes import Probe, ProbeModel
+from reward_lab.checks.probes import Probe
 from reward_lab.checks.subject import LocalSubject, Subject
-from reward_lab.checks.values import describe, number_text, number_texts, same
+from reward_lab.checks.values import describe, number_text, number_texts
 from reward_lab.data import draw_pairs
 from reward_lab.metrics import held_out_report as right_report
 from reward_lab.metrics import preference_accuracy as right_accuracy
@@ -131,18 +132,18 @@ def _check_reports(subject: Subject, *calls: tuple[Probe, Pairs, Pairs]) -> list
         if type(value) is not dict or not set(KEYS) <= value.keys():
             raise Mistake("a dict with " + ", ".join(f"`{key}`" for key in KEYS), describe(value))
     got = [{key: as_number(reply.value[key], f"`{key}` as a number") for key in KEYS} for reply in replies]
-    right = _reports(right_report, calls, subject.device)
+    right = list(_reports(right_report, calls, subject.device))
     off = [number for number, pair in enumerate(zip(got, right, strict=True)) if not _same_report(*pair)]
     if off:
-        fitting = [
+        fitting = (
             said for said, mistake in ways(REPORT_MISTAKES) if _explains(mistake, got, calls, subject.device)
-        ]
+        )
         raise Mistake(*_report_texts(right[off[0]], got[off[0]]), named(fitting))
     return [reply.arguments[0] for reply in replies]
 
 
-def _reports(report: Callable, calls: Sequence[tuple], device: str) -> list[dict | None]:
-    return [LocalSubject(report, device).call(*arguments).value for arguments in calls]
+def _reports(report: Callable, calls: Sequence[tuple], device: str) -> Iterator[dict | None]:
+    return (LocalSubject(report, device).call(*arguments).value for arguments in calls)
 
 
 def _explains(mistake: Callable, got: list[dict], calls: Sequence[tuple], device: str) -> bool:
@@ -166,39 +167,6 @@ def _report_texts(right: dict, got: dict) -> tuple[str, str]:
     return wanted, found
 
 
-def _check_mode(state: dict, model: Probe) -> None:
-    if state["training"] != model.data["training"]:
-        modes = {True: "training mode", False: "evaluation mode"}
-        raise Mistake(
-            f"the model back in {modes[model.data['training']]}, as it was",
-            modes[state["training"]],
-            "Remember `model.training` before `model.eval()`, and end with `model.train(was_training)`.",
-        )
-
-
-def _check_untouched(state: dict, model: Probe) -> None:
-    if state["gradients"]:
-        raise Mistake("no gradients", "gradients on the parameters", "A report must not call `backward()`.")
-    if len(state["trainable"]) < len(ProbeModel.TABLES):
-        raise Mistake(
-            "parameters that can still be trained", "`requires_grad` switched off", "Use `torch.no_grad()`."
-        )
-    before = {name: table.to(state["tables"][name].device) for name, table in model.data["tables"].items()}
-    if not same(before, state["tables"]):
-        raise Mistake("unchanged parameters", "changed ones", "A report must not train the model.")
-
-
-def _report_probe(
-    draw: torch.Generator, vocab_size: int, *, differ: tuple[str, ...] = (), training: bool = True
-) -> Probe:
-    """A model whose tables are all alike, but for those named: only they make a wrong call visible."""
-    shared = torch.randint(-3, 4, (vocab_size,), generator=draw).float()
-    tables = {name: shared for name in ProbeModel.TABLES}
-    for name in differ:
-        tables[name] = torch.randint(-3, 4, (vocab_size,), generator=draw).float()
-    return Probe("reward_model", {"tables": tables, "scale": 1.0, "training": training})
-
-
 def _tilted_pairs(draw: torch.Generator, model: Probe, n: int, share: float) -> Pairs:
     """Pairs of which this model ranks about this share correctly, so that the two sets differ."""
     pairs = torch.stack(draw_pairs(n, 4, len(model.data["tables"]["eval_mode"]), draw))  # (2, n, 4)
@@ -216,12 +184,12 @@ def _call(draw: torch.Generator, model: Probe, shares: tuple[float, float]) -> t
 @held_out_report.case("both accuracies and the gap", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     shares = (0.9, 0.6), (0.4, 0.7)  # the second gap is negative
-    _check_reports(subject, *(_call(draw, _report_probe(draw, 50), pair) for pair in shares))
+    _check_reports(subject, *(_call(draw, probe_model(draw, 50), pair) for pair in shares))
 
 
 @held_out_report.case("every pair counts once, and ties are wrong", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    model = _report_probe(draw, 50)
+    model = probe_model(draw, 50)
     # 1009 is a prime: no size of batch divides it.
     train, held_out = _tilted_pairs(draw, model, 1009, 0.8), _tilted_pairs(draw, model, 45, 0.5)
     held_out[0][32:40] = held_out[1][32:40]  # eight ties in the short last batch of 32
@@ -232,13 +200,13 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @held_out_report.case("evaluation mode, and the mode put back", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     for training in (True, False):
-        model = _report_probe(draw, 50, differ=("train_mode", "train_mode_with_gradients"), training=training)
+        model = probe_model(draw, 50, differ=("train_mode", "train_mode_with_gradients"), training=training)
         (state,) = _check_reports(subject, _call(draw, model, (0.9, 0.6)))
-        _check_mode(state, model)
+        expect_mode_put_back(state, model)
 
 
 @held_out_report.case("no gradients, nothing changed", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    model = _report_probe(draw, 50, differ=("train_mode_with_gradients", "eval_mode_with_gradients"))
+    model = probe_model(draw, 50, differ=("train_mode_with_gradients", "eval_mode_with_gradients"))
     (state,) = _check_reports(subject, _call(draw, model, (0.9, 0.6)))
-    _check_untouched(state, model)
+    expect_untouched(state, model)

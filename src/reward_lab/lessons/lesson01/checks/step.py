@@ -1,6 +1,6 @@
 """TODO 3: one step of training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -51,7 +51,7 @@ def _check_steps(subject: Subject, *setups: Setup) -> None:
     calls = [setup.arguments() for setup in setups]
     replies = [subject.call(*arguments) for arguments in calls]
     losses = [as_number(reply.value, "the loss as a number") for reply in replies]
-    right = _replies(right_step, calls, subject.device)
+    right = list(_replies(right_step, calls, subject.device))
     moved = [_same_tables(*states) for states in zip(replies, right, setups, strict=True)]
     same = [close(loss, reply.value, 1e-4) for loss, reply in zip(losses, right, strict=True)]
     modes = [reply.arguments[0]["training"] for reply in replies]
@@ -78,8 +78,8 @@ def _check_steps(subject: Subject, *setups: Setup) -> None:
     )
 
 
-def _replies(step: Step, calls: Sequence[tuple], device: str) -> list[Reply]:
-    return [LocalSubject(step, device).call(*arguments) for arguments in calls]
+def _replies(step: Step, calls: Sequence[tuple], device: str) -> Iterator[Reply]:
+    return (LocalSubject(step, device).call(*arguments) for arguments in calls)
 
 
 def _half_right(moved_right: bool, loss_right: bool) -> str | None:

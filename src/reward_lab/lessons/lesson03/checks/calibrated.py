@@ -64,15 +64,15 @@ def _check(subject: Subject, *calls: tuple[Tensor, Tensor, int]) -> None:
         )
         if number is None:
             continue
-        fitting = [
+        fitting = (
             said for said, mistake in ways(CALIBRATION_MISTAKES) if _explains(mistake, key, calls, reports)
-        ]
+        )
         likely = _form_mistake(key, reports[number], right[number]) or named(fitting)
         raise Mistake(_text(key, right[number]), _text(key, reports[number]), likely)
 
 
 def _explains(mistake: Report, key: str, calls: Sequence[tuple], reports: Sequence[dict]) -> bool:
-    wrong = [LocalSubject(mistake).call(*call).value for call in calls]
+    wrong = (LocalSubject(mistake).call(*call).value for call in calls)
     return all(w is not None and _same(key, a, w) for a, w in zip(reports, wrong, strict=True))
 
 

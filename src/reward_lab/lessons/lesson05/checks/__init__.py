@@ -1,0 +1,15 @@
+"""What the exercises of lesson 5 must do."""
+
+from .best import best_of_k_accuracy
+from .controlled import length_controlled_win_rate
+from .edit import counterfactual_effect
+from .paired import paired_test
+from .style import style_accuracy
+
+__all__ = [
+    "best_of_k_accuracy",
+    "counterfactual_effect",
+    "length_controlled_win_rate",
+    "paired_test",
+    "style_accuracy",
+]

@@ -41,7 +41,6 @@ import inspect
 import torch
 from IPython.display import Code
 
-import reward_lab as rl
 from reward_lab import statistics
 from reward_lab.lessons import start
 from reward_lab.lessons.lesson05 import check, experiments, predict, shown, world

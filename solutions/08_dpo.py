@@ -74,8 +74,8 @@ print(f"J* {limits.value:.3f}")
 # %% tags=["experiment"]
 rl.plots.show(
     figures.plot_two_roads(),
-    alt="Diagram of two roads from judged pairs to a policy. The upper one goes by way of "
-    "a reward model and PPO, which writes, scores and steps. The lower one is DPO: "
+    alt="Diagram of two roads from judged pairs to a policy. The upper one goes by way "
+    "of a reward model and PPO, which writes, scores and steps. The lower one is DPO: "
     "one loss on log-probabilities, straight from the pairs to the policy.",
 )
 
@@ -341,7 +341,8 @@ policy = rlhf.CausalPolicy(rlhf.Policy(known.world).to(device))
 pair = experiments.preferences(known.world, seed=0, count=1)
 batch = rlhf.as_batch(policy, pair, device)
 for side in ("preferred", "rejected"):
-    print(f"{side:9s} {batch[side][0].tolist()}  {known.world.text(batch[side][0, 1:])}")
+    ids = batch[side][0]
+    print(f"{side:9s} {ids.tolist()}  {known.world.text(ids[1:])}")
 print(f"mask      {batch['preferred_mask'][0].tolist()}")
 print(f"logits: shape {tuple(policy(batch['preferred']).shape)}")
 
@@ -389,10 +390,11 @@ def dpo_step(policy, reference, optimizer, batch, beta):
     """
     ### BEGIN SOLUTION
     def both_sides(model):
-        return [
-            rlhf.sequence_log_probs(model(batch[side]), batch[side], batch[side + "_mask"])
-            for side in ("preferred", "rejected")
-        ]
+        found = []
+        for side in ("preferred", "rejected"):
+            ids, mask = batch[side], batch[side + "_mask"]
+            found.append(rlhf.sequence_log_probs(model(ids), ids, mask))
+        return found
 
     with torch.no_grad():
         of_reference = both_sides(reference)
@@ -447,10 +449,7 @@ fresh = {}
 for texts in experiments.SOURCES:
     fresh[texts] = [experiments.fresh_run(known, texts, seed) for seed in SEEDS]
     print(f"DPO on {texts}: five runs done", flush=True)
-ppo = []
-for seed in SEEDS:
-    config = rlhf.RLConfig(seed=seed, measure_every=8, log_every=0)
-    ppo.append(rlhf.train_ppo(known.world, known.gold, config)[1])
+ppo = [experiments.told_run(known, seed) for seed in SEEDS]
 
 # %% tags=["experiment"]
 shown.sources(fresh, ppo, limits)
@@ -648,7 +647,8 @@ her_step = experiments.step_from_words(experiments.colleagues_loss)
 hers = [experiments.small_run(known, seed, step=her_step)[1] for seed in SEEDS[:3]]
 shown.logged(hers)
 accuracies = [run.accuracy[-1] for run in hers]
-print(f"held-out accuracy, three seeds: {min(accuracies):.3f} to {max(accuracies):.3f}", end="")
+print(f"held-out accuracy, three seeds: {min(accuracies):.3f} ", end="")
+print(f"to {max(accuracies):.3f}", end="")
 ours = [run.accuracy[-1] for run in small[:3]]
 print(f" (ours, section 7: {min(ours):.3f} to {max(ours):.3f})")
 
@@ -768,8 +768,8 @@ for seed in SEEDS:
 
 # %% tags=["experiment"]
 shown.one_page(pages, limits)
-print("                 learnt  gained    gold    KL    J (range)            texts written")
-print("                                                            training   answer")
+print(f"{'':17s}learnt  gained    gold    KL    J (range)            texts written")
+print(f"{'':60s}training   answer")
 for name in pages[0]:
     group = [page[name] for page in pages]
     learnt, gold, kl, J = (
@@ -820,17 +820,7 @@ missing = ecosystem.missing()
 if missing:
     print("This section needs " + ", ".join(missing) + ". It is skipped.")
 else:
-    pairs = experiments.preferences(known.world, SEED)
-    config = experiments.small_config(SEED, experiments.SHORT)
-    with ecosystem.quiet():
-        from reward_lab.lessons.lesson08 import with_trl
-
-        trained, log = with_trl.train(
-            known.world, pairs, config, experiments.SMALL_BATCH, device
-        )
-        if hub_model:
-            hub_log = with_trl.train_hub_model(hub_model, known.world, pairs, 100, device)
-    log_probs = trained.all_log_probs().detach()
+    log_probs, log = experiments.trl_run(known, SEED)
     kl = rlhf.kl_divergence(log_probs, known.log_reference)
     gold = rlhf.expectation(log_probs, known.gold)
     ours = pages[0]["DPO, 3 epochs"]
@@ -839,6 +829,7 @@ else:
     margin = log[-1]["rewards/margins"]
     print(f"TRL's log at the end: loss {log[-1]['loss']:.3f}, margin {margin:.2f}")
     if hub_model:
+        hub_log = experiments.hub_run(hub_model, known, SEED, steps=100)
         losses = hub_log[0]["loss"], hub_log[-1]["loss"]
         print(f"{hub_model}: loss {losses[0]:.3f} at first, {losses[1]:.3f} at the end")
 

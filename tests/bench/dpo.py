@@ -34,8 +34,7 @@ def run() -> None:
             [h.kl[-1] for h in runs],
             [h.gold[-1] for h in runs],
         )
-    configs = [rlhf.RLConfig(seed=seed, measure_every=80, log_every=0) for seed in SEEDS]
-    told = [rlhf.train_ppo(known.world, known.gold, config)[1] for config in configs]
+    told = [experiments.told_run(known, seed) for seed in SEEDS]
     _line(
         "PPO, told the gold reward",
         [limits.share(h.value[-1]) for h in told],

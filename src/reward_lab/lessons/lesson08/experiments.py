@@ -2,23 +2,28 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from reward_lab import rlhf
+from reward_lab.language import ecosystem
 from reward_lab.lessons.starting import attempt as attempt
 from reward_lab.metrics import Pairs
 from reward_lab.rlhf import DPOConfig, DPOHistory, Known, World, train_dpo
-from reward_lab.rlhf.dpo import dpo_loss, dpo_step, ipo_loss, preference_step
+from reward_lab.rlhf.dpo import dpo_step, ipo_loss, preference_step
 from reward_lab.rlhf.dpo_training import Step
 
-BETA = 0.5
-"""The price of a nat, in the whole lesson."""
+from .colleague import colleagues_loss as colleagues_loss
+from .colleague import step_from_words as step_from_words
+from .limits import BETA
+from .limits import Limits as Limits
+from .limits import short as short
+
 BATCH, NUM_PAIRS, SMALL_BATCH, BEST_OF = 256, 4000, 100, 32
 FRESH = DPOConfig(beta=BETA)
 """Fresh pairs in every batch: 200 steps, 51,200 judgements."""
@@ -29,49 +34,6 @@ SOURCES = {
     "uniform texts": rlhf.uniform_pairs,
 }
 """Where the texts of a pair come from -> the source."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the best policy for the gold reward is worth at a price, all of it exact."""
-
-    policy: Tensor
-    value: float
-    kl: float
-    gold: float
-    start: float
-    """J of the reference: its gold reward."""
-    road: tuple[list[float], list[float]]
-    """KL and gold of the best policy at many prices: no policy has more gold at that KL."""
-
-    @classmethod
-    def of(cls, known: Known, beta: float = BETA) -> "Limits":
-        """Count everything once."""
-        best = rlhf.kl_optimal_policy(known.gold, known.reference, beta)
-        return cls(
-            best,
-            rlhf.optimal_value(known.gold, known.log_reference, beta),
-            rlhf.kl_divergence(best.log(), known.log_reference),
-            (best * known.gold).sum().item(),
-            rlhf.expectation(known.log_reference, known.gold),
-            _road(known),
-        )
-
-    def share(self, value: float) -> float:
-        """How much of the way from the reference to the best policy this J stands."""
-        return (value - self.start) / (self.value - self.start)
-
-
-def _road(known: Known) -> tuple[list[float], list[float]]:
-    prices = torch.logspace(1.5, -0.6, 25, dtype=torch.float64).tolist()
-    policies = [rlhf.kl_optimal_policy(known.gold, known.reference, price) for price in prices]
-    kls = [rlhf.kl_divergence(policy.log(), known.log_reference) for policy in policies]
-    return kls, [(policy * known.gold).sum().item() for policy in policies]
-
-
-def short(world: World, length: int = 3) -> World:
-    """The same language and the same wishes, with shorter texts."""
-    return dataclasses.replace(world, length=length)
 
 
 def population(known: Known, steps: Sequence[int], learning_rate: float = 0.3) -> list[Tensor]:
@@ -116,6 +78,12 @@ def fresh_run(known: Known, texts: str, seed: int, step: Step = dpo_step) -> DPO
     return train_dpo(known.world, source, config, step, device=known.gold.device)[1]
 
 
+def told_run(known: Known, seed: int) -> rlhf.RLHistory:
+    """PPO that is told the gold reward of each text that it writes: 20,480 of them."""
+    config = rlhf.RLConfig(beta=BETA, seed=seed, measure_every=8, log_every=0)
+    return rlhf.train_ppo(known.world, known.gold, config)[1]
+
+
 def ipo_run(known: Known, tau: float, seed: int) -> DPOHistory:
     """IPO on 51,200 pairs of the reference."""
     config = dataclasses.replace(FRESH, seed=seed, beta=tau)
@@ -144,38 +112,23 @@ def small_run(
     return train_dpo(known.world, source, small_config(seed, epochs), step, held_out, known.gold.device)
 
 
-WordsLoss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
-"""(policy_words, reference_words, mask, beta) -> loss, as `mended_loss`."""
+def trl_run(known: Known, seed: int) -> tuple[Tensor, list[dict]]:
+    """The run of `small_run` over SHORT epochs by TRL's DPOTrainer: log-probability of every text, and what TRL logged."""
+    with ecosystem.quiet():
+        from . import with_trl  # TRL takes seconds to import, and is not there everywhere
+
+        config, device = small_config(seed, SHORT), known.gold.device.type
+        policy, log = with_trl.train(known.world, preferences(known.world, seed), config, SMALL_BATCH, device)
+    return policy.all_log_probs().detach(), log
 
 
-def colleagues_loss(policy_words: Tensor, reference_words: Tensor, mask: Tensor, beta: float) -> Tensor:
-    """A colleague's version of mended_loss. Section 9 of lesson 8 asks what is wrong with it."""
+def hub_run(name: str, known: Known, seed: int, steps: int) -> list[dict]:
+    """A model of the hub trained by TRL on the same pairs, which are plain words: what TRL logged."""
+    with ecosystem.quiet():
+        from . import with_trl
 
-    def score(words: Tensor) -> Tensor:
-        return (words * mask).sum(dim=-1) / mask.sum(dim=-1)  # (2, batch)
-
-    policy, reference = score(policy_words), score(reference_words)
-    return dpo_loss(policy[0], policy[1], reference[0], reference[1], beta)
-
-
-def step_from_words(loss_fn: WordsLoss) -> Step:
-    """A training step around a loss of the log-probabilities of single words. Both sides must be equally long."""
-
-    def words_of(model: nn.Module, batch: rlhf.dpo.Batch) -> Tensor:
-        sides = [(model(batch[side])[:, :-1], batch[side][:, 1:]) for side in ("preferred", "rejected")]
-        return torch.stack([x.log_softmax(-1).gather(-1, t.unsqueeze(-1)).squeeze(-1) for x, t in sides])
-
-    def step(policy, reference, optimizer, batch, beta):
-        mask = torch.stack([batch["preferred_mask"], batch["rejected_mask"]])[:, :, 1:].float()
-        with torch.no_grad():
-            reference_words = words_of(reference, batch)
-        loss = loss_fn(words_of(policy, batch), reference_words, mask, beta)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
+        pairs = preferences(known.world, seed)
+        return with_trl.train_hub_model(name, known.world, pairs, steps, known.gold.device.type)
 
 
 @dataclass(frozen=True)

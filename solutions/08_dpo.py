@@ -142,7 +142,7 @@ check.implicit_reward(implicit_reward)
 # %% [markdown]
 # **What you just showed.** Policy and reward are two ways to write the same thing. Here it is on all 262,144 answers.
 
-# %%
+# %% tags=["experiment"]
 back = rlhf.implicit_reward(limits.policy, known.reference, experiments.BETA)
 off = (back - (known.gold - limits.start)).abs().max().item()
 print(f"gold reward, from the best policy alone: at most {off:.0e} off")
@@ -613,13 +613,13 @@ check.ipo_loss(ipo_loss)
 predict("identity", ...)  # in place of the dots: a number of nats
 
 # %% tags=["experiment"]
-print(" tau   IPO's optimum: KL   gold     trained, three seeds: KL              gold")
+print(" tau   IPO's optimum: KL   gold     trained, two seeds: KL         gold")
 for tau in (0.5, 0.1):
     p = experiments.ipo_optimum(known, tau)
     kl = rlhf.kl_divergence(p.log(), known.log_reference)
     print(f"{tau:4.2f}   {kl:16.2f}   {(p * known.gold).sum():5.2f}", end="     ")
-    runs = [experiments.ipo_run(known, tau, seed) for seed in SEEDS[:3]]
-    print(" ".join(f"{run.kl[-1]:5.2f}" for run in runs), end="            ")
+    runs = [experiments.ipo_run(known, tau, seed) for seed in SEEDS[:2]]
+    print(" ".join(f"{run.kl[-1]:5.2f}" for run in runs), end="              ")
     print(" ".join(f"{run.gold[-1]:5.2f}" for run in runs))
 p = experiments.ipo_optimum(known, 0.02)
 kl = rlhf.kl_divergence(p.log(), known.log_reference)

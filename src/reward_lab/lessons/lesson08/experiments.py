@@ -25,7 +25,7 @@ from .limits import Limits as Limits
 from .limits import short as short
 
 BATCH, NUM_PAIRS, SMALL_BATCH, BEST_OF = 256, 4000, 100, 32
-FRESH = DPOConfig(beta=BETA)
+FRESH = DPOConfig(beta=BETA, measure_every=25)
 """Fresh pairs in every batch: 200 steps, 51,200 judgements."""
 SHORT, EPOCHS = 3, 10
 SOURCES = {

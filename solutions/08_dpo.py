@@ -4,7 +4,7 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
 #
 # Lessons 6 and 7 went the long way: judgements, a reward model, then a policy that is pushed by it. Direct preference
-# optimisation, DPO, goes from judgements to the policy in one step. Most open models of the last years were trained with it or one of its kin.
+# optimisation, DPO, goes from judgements to the policy in one step. Many open models were trained with it, or with one of its kin.
 #
 # Is anything lost on the short way? In this lesson the best policy is known exactly, so we can measure how far each way comes, with the
 # same judgements in the same world.

@@ -446,6 +446,8 @@ EQUIVALENT = {
     "dpo_step": {
         r"-> with torch.enable_grad": "the loss detaches the reference in any case",
         r"-> .*(policy|model|reference|loss)" + _NUMBERS: "all is float32, and one number is returned",
+        r"-> .*(ids|mask)" + _NUMBERS: "these are whole numbers, without gradients",
+        r"-> .*mask\.clamp": "a mask is 0 or 1",
     },
     "mended_loss": {
         r"-> .*(policy_words|reference_words|policy|mask)\.float": "float32 loses less than is looked at",

@@ -25,7 +25,7 @@ dpo_step = Exercise(
     uses=("sequence_log_probs", "dpo_loss"),
 )
 
-VOCABULARY = 12
+VOCABULARY = 24
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,17 @@ class Setup:
     gradients: dict[str, Tensor] = field(default_factory=dict)
     buffers: dict[str, Tensor] = field(default_factory=dict)
     reference_gradients: dict[str, Tensor] = field(default_factory=dict)
+    modes: tuple[bool, bool] = (True, False)
+    """Whether policy and reference are in training mode."""
 
     def arguments(self) -> tuple:
         """What the step is called with."""
-        policy = {"tables": self.policy, "gradients": self.gradients, "training": True}
-        reference = {"tables": self.reference, "gradients": self.reference_gradients, "training": False}
+        policy = {"tables": self.policy, "gradients": self.gradients, "training": self.modes[0]}
+        reference = {
+            "tables": self.reference,
+            "gradients": self.reference_gradients,
+            "training": self.modes[1],
+        }
         optimizer = Probe("sgd", {"model": 0, "lr": self.lr, "buffers": self.buffers})
         models = (Probe("language_model", data) for data in (policy, reference))
         return *models, optimizer, self.batch, self.beta
@@ -102,7 +108,7 @@ def _check(subject: Subject, *setups: Setup) -> None:
     came, right = got[off[0]], want[off[0]]
     parts = [part for part in right if not _same_part(came[part], right[part])]
     raise Mistake(
-        f"the loss {number_text(right['the loss'].item())}, and only the policy's train_mode weights to move, by one step",
+        f"the loss {number_text(right['the loss'].item())}, and only the policy's weights to move, by one step",
         f"the loss {number_text(came['the loss'].item())}, and a difference in {', '.join(parts)}",
         named(fitting) or _half_right(parts),
     )
@@ -152,7 +158,8 @@ def _drawn(
 
 @dpo_step.case("one step from fresh gradients", points=0.75)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    _check(subject, _drawn(draw), _drawn(draw, beta=0.1, buffers=_tables(draw)))
+    other = _drawn(draw, beta=0.2, modes=(False, True))
+    _check(subject, _drawn(draw), _drawn(draw, beta=0.1, buffers=_tables(draw)), other)
 
 
 @dpo_step.case("gradients left over from before do not matter, and the reference keeps its own", points=0.5)

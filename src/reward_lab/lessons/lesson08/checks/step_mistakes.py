@@ -65,14 +65,16 @@ def _loss_after(policy, reference, optimizer, batch, beta):
         return _loss(policy, reference, batch, beta).item()
 
 
-def _policy_in_eval_mode(policy, reference, optimizer, batch, beta):
-    policy.eval()
-    return right_step(policy, reference, optimizer, batch, beta)
+def _in_mode(policy_training: bool | None, reference_training: bool | None) -> Step:
+    """Models are switched to these modes first; None leaves one as it is."""
 
+    def step(policy, reference, optimizer, batch, beta):
+        for model, training in ((policy, policy_training), (reference, reference_training)):
+            if training is not None:
+                model.train(training)
+        return right_step(policy, reference, optimizer, batch, beta)
 
-def _reference_in_train_mode(policy, reference, optimizer, batch, beta):
-    reference.train()
-    return right_step(policy, reference, optimizer, batch, beta)
+    return step
 
 
 def _own_reference(policy, reference, optimizer, batch, beta):
@@ -139,8 +141,18 @@ STEP_MISTAKES: dict[str, Step | list[Step]] = {
     "There were two optimizer steps on the same gradients. Take exactly one.": _two_steps,
     "There were two whole steps. Take exactly one.": _two_whole_steps,
     "This is the loss after the step. Keep the value from before it.": _loss_after,
-    "The policy was switched to evaluation mode. Leave it in the mode it is in.": _policy_in_eval_mode,
-    "The reference was switched to training mode. Leave it in the mode it is in.": _reference_in_train_mode,
+    "The policy was switched to another mode. Leave it in the mode it is in.": [
+        _in_mode(False, None),
+        _in_mode(True, None),
+    ],
+    "The reference was switched to another mode. Leave it in the mode it is in.": [
+        _in_mode(None, True),
+        _in_mode(None, False),
+    ],
+    "Both models were switched to another mode. Leave them in the mode they are in.": [
+        _in_mode(True, False),
+        _in_mode(False, False),
+    ],
     "The policy was taken as its own reference: every margin is 0, and the loss is ln 2.": _own_reference,
     "Policy and reference are swapped.": _roles_swapped,
     "A gradient reached the reference: call it under `torch.no_grad()`, or detach its numbers.": _gradients_in_the_reference,

@@ -169,7 +169,11 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 
 @dpo_step.case("margins far from 0, and large gradients", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    _check(subject, _drawn(draw, scale=12.0, beta=3.0, lr=0.1), _drawn(draw, scale=4.0, beta=0.02, lr=5.0))
+    _check(
+        subject,
+        _drawn(draw, batch=16, scale=2.0, beta=40.0, lr=0.01),
+        _drawn(draw, scale=4.0, beta=0.02, lr=5.0),
+    )
 
 
 @dpo_step.case("a batch of one pair", points=0.25)

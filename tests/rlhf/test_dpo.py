@@ -176,12 +176,14 @@ def test_what_is_counted_about_pairs_is_the_sum_over_all_of_them(known):
     reference, gold = known.reference.tolist(), known.gold.tolist()
     ratio = (policy.log() - known.log_reference).tolist()
     preferred = rejected = 0.0
-    beats = [0.0] * len(gold)
+    beats, entropy = [0.0] * len(gold), 0.0
     for i, j in itertools.product(range(len(gold)), repeat=2):
         p = 1 / (1 + math.exp(gold[j] - gold[i]))
         beats[i] += reference[j] * p
+        entropy -= reference[i] * reference[j] * (p * math.log(p) + (1 - p) * math.log(1 - p))
         preferred += reference[i] * reference[j] * (p * ratio[i] + (1 - p) * ratio[j])
         rejected += reference[i] * reference[j] * (p * ratio[j] + (1 - p) * ratio[i])
+    assert rlhf.best_loss(known) == pytest.approx(entropy, abs=1e-12)
     assert rlhf.beats_reference(known).tolist() == pytest.approx(beats, abs=1e-12)
     assert rlhf.mean_log_ratios(known, policy) == pytest.approx((preferred, rejected), abs=1e-12)
 

@@ -14,7 +14,7 @@ from .dpo_training import (
     uniform_pairs,
 )
 from .ensembles import conservative_reward, fit_rewards
-from .known import Known, beats_reference, best_accuracy, by_gold, mean_log_ratios, win_probability
+from .known import Known, beats_reference, best_accuracy, best_loss, by_gold, mean_log_ratios, win_probability
 from .overoptimization import explained, fit_overoptimization, fitted_gain
 from .policy import CausalPolicy, Policy, ValueModel
 from .ppo import gae, kl_estimators, kl_optimal_policy, policy_gradient_loss, ppo_loss
@@ -42,6 +42,7 @@ __all__ = [
     "as_batch",
     "beats_reference",
     "best_accuracy",
+    "best_loss",
     "best_of_n",
     "best_of_n_estimate",
     "best_of_n_kl_bound",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .worlds import World
@@ -40,6 +41,16 @@ def best_accuracy(known: Known) -> float:
     levels, (mass,) = by_gold(known, known.reference)
     p = torch.sigmoid(levels.unsqueeze(1) - levels)
     return (mass @ torch.maximum(p, 1 - p) @ mass).item()
+
+
+def best_loss(known: Known) -> float:
+    """The expected log loss of the gold reward on pairs of the reference, in nats: E[H(p)], which no reward can beat."""
+    levels, (mass,) = by_gold(known, known.reference)
+    difference = levels.unsqueeze(1) - levels
+    entropy = -torch.sigmoid(difference) * F.logsigmoid(
+        difference
+    )  # of one outcome; the other is its mirror image
+    return 2 * (mass @ entropy @ mass).item()
 
 
 def by_gold(known: Known, *policies: Tensor) -> tuple[Tensor, list[Tensor]]:

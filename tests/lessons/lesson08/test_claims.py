@@ -83,6 +83,8 @@ def test_held_out_accuracy_rises_while_j_falls(text):
     assert rows["loss"] == sorted(rows["loss"], reverse=True)
     assert rows["accuracy"] == sorted(rows["accuracy"]) and rows["accuracy"][-1] < 0.8128
     assert rows["value"][3] < rows["value"][1] - 0.15 and rows["kl"] == sorted(rows["kl"])
+    best_loss, best_accuracy = numbers("the gold reward itself: loss", text)
+    assert best_accuracy == 0.813 and 0 < best_loss - rows["loss"][-1] < 0.02  # "just below what is possible"
     peaks = numbers("J is highest after epoch", text)
     assert len(peaks) == SEEDS and set(peaks) <= {2, 3, 4, 5}  # "five of five"; "two to five epochs"
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_panels
 from reward_lab.rlhf import DPOHistory, RLHistory
 
-from .experiments import Limits, Way
+from .experiments import BETA, Limits, Way
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
 
@@ -21,6 +21,11 @@ def _band(
     values = np.array(rows)
     axis.plot(x, values.mean(axis=0), color=style[0], linestyle=style[1], label=label)
     axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=style[0], alpha=0.18, linewidth=0)
+
+
+def _line(axis: Axes, value: float, label: str, style: str = "-") -> None:
+    """What is exact."""
+    axis.axhline(value, color=GREY, linewidth=1.2, linestyle=style, label=label)
 
 
 def plot_two_roads() -> Figure:
@@ -55,7 +60,7 @@ def plot_sources(
         own: a run with the reader's own step.
     """
     figure, (axis,) = new_panels(1, width=8.0, height=4.6)
-    axis.axhline(limits.value, color=GREY, linewidth=1.2, label=f"the best policy, J* = {limits.value:.2f}")
+    _line(axis, limits.value, f"the best policy, J* = {limits.value:.2f}")
     if ppo:
         rows = [run.value for run in ppo]
         _band(axis, ppo[0].texts, rows, STYLES[3], "PPO that is told the gold reward of each text")
@@ -68,17 +73,18 @@ def plot_sources(
     return figure
 
 
-def plot_small(runs: Sequence[DPOHistory], best_accuracy: float, limits: Limits) -> Figure:
+def plot_small(runs: Sequence[DPOHistory], best_loss: float, best_accuracy: float, limits: Limits) -> Figure:
     """Ten epochs on the same pairs: training loss, held-out accuracy, and J, which no training sees."""
     figure, axes = new_panels(3, width=3.7, height=3.6)
     epochs = range(len(runs[0].value))
     _band(axes[0], epochs[1:], [run.loss[1:] for run in runs], STYLES[0], "training loss")
+    _line(axes[0], best_loss, f"best possible on new pairs ({best_loss:.3f})")
     axes[0].set_ylabel("training loss (nats)")
     _band(axes[1], epochs[1:], [run.accuracy[1:] for run in runs], STYLES[0], "held-out pairs")
-    axes[1].axhline(best_accuracy, color=GREY, linewidth=1.2, label=f"best possible ({best_accuracy:.3f})")
+    _line(axes[1], best_accuracy, f"best possible ({best_accuracy:.3f})")
     axes[1].set(ylabel="accuracy", ylim=(0.72, 0.83))
     _band(axes[2], epochs, [run.value for run in runs], STYLES[1], "J")
-    axes[2].axhline(limits.value, color=GREY, linewidth=1.2, label=f"the best policy ({limits.value:.2f})")
+    _line(axes[2], limits.value, f"the best policy ({limits.value:.2f})")
     axes[2].set(ylabel="J = gold reward - 0.5 KL")
     for axis in axes:
         axis.set_xlabel("epoch")
@@ -99,20 +105,38 @@ def plot_log_ratios(runs: Sequence[DPOHistory], at_optimum: tuple[float, float])
     return figure
 
 
-def plot_logged(runs: Sequence[DPOHistory], others: Sequence[DPOHistory] = ()) -> Figure:
-    """What a colleague logged; and, if `others` are given, KL and J of both versions."""
-    count = 2
-    figure, axes = new_panels(count, width=5.2, height=3.8)
-    epochs = range(len(runs[0].value))
-    hers, mended = (runs, STYLES[1], "hers"), (others, STYLES[0], "sum over tokens")
-    panels = ("kl", "value") if others else ("loss", "accuracy")
-    names = {"kl": "KL to the reference (nats)", "value": "J = gold reward - 0.5 KL"}
-    names |= {"loss": "training loss (nats)", "accuracy": "held-out accuracy"}
-    for axis, part in zip(axes, panels, strict=True):
-        first = 0 if others else 1
-        for group, style, label in (hers, mended) if others else (hers,):
-            _band(axis, epochs[first:], [getattr(run, part)[first:] for run in group], style, label)
-        axis.set(xlabel="epoch", ylabel=names[part])
+def plot_logged(runs: Sequence[DPOHistory], best_loss: float, best_accuracy: float) -> Figure:
+    """What a colleague logged: training loss and held-out accuracy."""
+    figure, axes = new_panels(2, width=5.2, height=3.8)
+    epochs = range(1, len(runs[0].value))
+    for axis, part, name, best in (
+        (axes[0], "loss", "training loss (nats)", best_loss),
+        (axes[1], "accuracy", "held-out accuracy", best_accuracy),
+    ):
+        _band(axis, epochs, [getattr(run, part)[1:] for run in runs], STYLES[1], "hers")
+        _line(axis, best, f"best possible ({best:.3f})")
+        axis.set(xlabel="epoch", ylabel=name)
+        axis.legend(fontsize=8, loc="center right")
+    return figure
+
+
+def plot_unlogged(
+    hers: Sequence[DPOHistory], mended: Sequence[DPOHistory], limits: Limits, at_a_sixth: Limits
+) -> Figure:
+    """What she did not log: KL and J, for her loss and the mended one, beside the best policies at both prices."""
+    figure, axes = new_panels(2, width=5.2, height=3.8)
+    epochs = range(len(hers[0].value))
+    for axis, part, name in (
+        (axes[0], "kl", "KL to the reference (nats)"),
+        (axes[1], "value", "J = gold reward - 0.5 KL"),
+    ):
+        for group, style, label in ((hers, STYLES[1], "hers"), (mended, STYLES[0], "sum over tokens")):
+            _band(axis, epochs, [getattr(run, part) for run in group], style, label)
+        best, cheap = getattr(limits, part), at_a_sixth.gold - BETA * at_a_sixth.kl
+        _line(axis, best, f"the best policy ({best:.2f})")
+        cheap = at_a_sixth.kl if part == "kl" else cheap
+        _line(axis, cheap, f"the best one at a price of 0.5 / 6 ({cheap:.2f})", ":")
+        axis.set(xlabel="epoch", ylabel=name)
         axis.legend(fontsize=8)
     return figure
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from reward_lab.plots import show
-from reward_lab.rlhf import DPOHistory, RLHistory
+from reward_lab.rlhf import DPOHistory, Known, RLHistory, best_accuracy, best_loss
 
 from . import figures
 from .experiments import Limits, Way
@@ -38,12 +38,13 @@ def sources(runs: Mapping[str, Sequence[DPOHistory]], ppo: Sequence[RLHistory], 
     )
 
 
-def small(runs: Sequence[DPOHistory], best_accuracy: float, limits: Limits) -> None:
+def small(runs: Sequence[DPOHistory], known: Known, limits: Limits) -> None:
     """Ten epochs on the same 4,000 pairs."""
     _show(
-        figures.plot_small(runs, best_accuracy, limits),
+        figures.plot_small(runs, best_loss(known), best_accuracy(known), limits),
         "Loss falls, held-out accuracy rises, and the policy gets worse",
-        "Ten epochs on 4,000 pairs, bands over five seeds. Left: the training loss falls all the way. Middle: "
+        "Ten epochs on 4,000 pairs, bands over five seeds. Left: the training loss falls all the way, "
+        "to about the best possible on new pairs. Middle: "
         "held-out accuracy rises and levels off below the best possible. Right: J rises for two to five "
         "epochs, and then falls.",
     )
@@ -59,22 +60,26 @@ def log_ratios(runs: Sequence[DPOHistory], at_optimum: tuple[float, float]) -> N
     )
 
 
-def logged(runs: Sequence[DPOHistory]) -> None:
+def logged(runs: Sequence[DPOHistory], known: Known) -> None:
     """What the colleague sees."""
     _show(
-        figures.plot_logged(runs),
+        figures.plot_logged(runs, best_loss(known), best_accuracy(known)),
         "A run like any other",
-        "A colleague's training loss falls smoothly over ten epochs, and her held-out accuracy rises.",
+        "A colleague's training loss falls smoothly over ten epochs, and her held-out accuracy rises. "
+        "Both stay short of the best possible.",
     )
 
 
-def logged_and_mended(runs: Sequence[DPOHistory], mended: Sequence[DPOHistory]) -> None:
+def unlogged(
+    hers: Sequence[DPOHistory], mended: Sequence[DPOHistory], limits: Limits, at_a_sixth: Limits
+) -> None:
     """What she does not see."""
     _show(
-        figures.plot_logged(runs, mended),
+        figures.plot_unlogged(hers, mended, limits, at_a_sixth),
         "What she did not log: how far it went, and what it was worth",
         "KL and J over ten epochs for the colleague's loss and the mended one. Hers goes beyond 10 nats and its J "
-        "falls below the reference's. The mended one stays near 3.5 nats.",
+        "falls below the reference's. The mended one stays near 3.5 nats, "
+        "where the best policy is.",
     )
 
 

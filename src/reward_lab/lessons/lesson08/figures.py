@@ -68,7 +68,11 @@ def plot_sources(
         _band(axis, group[0].judgements, [run.value for run in group], style, f"DPO, {name}")
     if own:
         axis.plot(own.judgements, own.value, "o", color=GREY, markerfacecolor="none", label="your dpo_step")
-    axis.set(xlabel="judgements (PPO: texts scored)", ylabel="J = gold reward - 0.5 KL", ylim=(-1.8, 1.4))
+    axis.set(
+        xlabel="judgements (PPO: texts scored)" if ppo else "judgements",
+        ylabel="J = gold reward - 0.5 KL",
+        ylim=(-1.8, 1.4),
+    )
     axis.legend(fontsize=8, loc="lower right")
     return figure
 
@@ -116,7 +120,7 @@ def plot_logged(runs: Sequence[DPOHistory], best_loss: float, best_accuracy: flo
         _band(axis, epochs, [getattr(run, part)[1:] for run in runs], STYLES[1], "hers")
         _line(axis, best, f"best possible ({best:.3f})")
         axis.set(xlabel="epoch", ylabel=name)
-        axis.legend(fontsize=8, loc="center right")
+        axis.legend(fontsize=8, loc="upper right" if part == "loss" else "lower right")
     return figure
 
 

@@ -83,7 +83,9 @@ class Keeper:
         self._end()
         self._wait_for_the_dead()  # two sessions never meet
         self.reason, self.used = None, Usage()
-        self.folder = "/tmp/work" if self.sandboxed else tempfile.mkdtemp(prefix="reward-lab-session-")
+        self.folder = (
+            "/tmp/work" if self.sandboxed else tempfile.mkdtemp(prefix=f"reward-lab-session-{os.getpid()}-")
+        )
         read_end, write_end = os.pipe()
         self.helper = os.fork()
         if self.helper == 0:

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from .project import Project
 from .withheld import Files, stripped
+from .worker_usage import has_ended
 
 WORKER_FILES = (
     "__init__.py", "codec.py", "decoder.py", "names.py", "protocol.py",
@@ -44,10 +47,25 @@ def as_open_files(project: Project, lesson: str) -> Iterator[dict[str, int]]:
 
 
 def as_folder(project: Project, lesson: str) -> tempfile.TemporaryDirectory:
-    """The same in a temporary folder, for a worker without a sandbox. Remove it with `cleanup`."""
-    folder = tempfile.TemporaryDirectory(prefix="reward-lab-worker-")
+    """The same in a temporary folder, for a worker without a sandbox. Remove it with `cleanup`.
+
+    What runs that were killed have left of the kind is removed first.
+    """
+    remove_left_folders()
+    folder = tempfile.TemporaryDirectory(prefix=f"reward-lab-worker-{os.getpid()}-")
     for path, content in files_inside(project, lesson).items():
         place = Path(folder.name) / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
     return folder
+
+
+def remove_left_folders() -> None:
+    """Remove this user's temporary folders of workers and sessions whose process is gone: nobody else will."""
+    # A session knows nothing of this process's TMPDIR.
+    places = {tempfile.gettempdir(), "/tmp"}
+    for folder in (found for place in places for found in Path(place).glob("reward-lab-*-*-*")):
+        owner = re.fullmatch(r"reward-lab-(?:worker|session)-(\d+)-\w+", folder.name)
+        with contextlib.suppress(OSError):
+            if owner and folder.stat().st_uid == os.getuid() and has_ended(int(owner[1])):
+                shutil.rmtree(folder, ignore_errors=True)

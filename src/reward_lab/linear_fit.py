@@ -24,19 +24,22 @@ class Differences:
     Args:
         values: (n, d) float32 or float64, also a numpy.memmap: it is read in chunks, and never changed.
         margins: (n,) float, by how much the reward should lead; None if all are 0.
+        rows: the pairs to fit on, by their numbers; None for all. Others do not count.
     """
 
-    def __init__(self, values: np.ndarray, margins: np.ndarray | None = None):
-        count, self.features = values.shape
-        self._values, self._margins, self.rows = values, margins, np.arange(count)
+    def __init__(self, values: np.ndarray, margins: np.ndarray | None = None, rows: np.ndarray | None = None):
+        self.features = values.shape[1]
+        self.rows = np.arange(len(values)) if rows is None else rows
+        self._values, self._margins, count = values, margins, len(self.rows)
         self._map = lambda x: x
         squares = sum(x.square().sum(dim=0) for x, _ in self.chunks())
         scale = (squares / count * self.features).sqrt()
         scale = torch.where(scale > 0, scale, torch.ones_like(scale))  # (d,)
         if count < self.features:
-            whole = torch.from_numpy(np.array(values, np.float64))
+            whole = torch.from_numpy(np.array(values[self.rows], np.float64))
             basis = torch.linalg.qr((whole / scale).T).Q / scale[:, None]
-            self._values = (whole @ basis).numpy()
+            self._values = np.zeros((len(values), basis.shape[1]))
+            self._values[self.rows] = (whole @ basis).numpy()
             self.back = lambda weights: basis @ weights
         else:
             self._map = lambda x: x / scale
@@ -51,7 +54,7 @@ class Differences:
     def only(self, rows: np.ndarray) -> "Differences":
         """Some of the pairs, by their numbers, in the same coordinates."""
         part = copy.copy(self)
-        part.rows = np.sort(rows)
+        part.rows = rows
         return part
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:

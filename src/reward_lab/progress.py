@@ -43,7 +43,8 @@ class Progress:
         """The line after so many seconds."""
         text = f"{self._what} {self.done:,} of {self._total:,} texts ({self.done / max(1, self._total):.0%})"
         if self.worked and seconds > 0:
-            to_go = (self._total - self.done) * seconds / max(1, self.done)
+            # What was found done already says nothing of the pace.
+            to_go = (self._total - self.done) * seconds / self.worked
             text += (
                 f", {self.worked / seconds:,.1f} texts/s, {self.tokens / seconds:,.0f} tokens/s, "
                 f"{duration(to_go)} to go"

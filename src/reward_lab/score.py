@@ -13,11 +13,12 @@ first. Completions without a prompt stay in their order, and their `rank` is nul
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from .text.rows import BadRow, kind, numbered_lines, parse_row, text_of
-from .text.scoring import load_reward_model, score_texts
+from .text.scoring import load_reward_model
+from .text.spool import Spool
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,11 +44,10 @@ def main(argv: list[str] | None = None) -> int:
         model = load_reward_model(arguments.model, arguments.device)
         with _open(arguments.input, "rb") as file:
             read = _plain if arguments.plain else _rows
-            groups = _by_prompt(read(file, arguments.input, arguments.prompt))
+            spool = Spool(read(file, arguments.input, arguments.prompt))
         with _open(arguments.output, "wb") as file:
-            for prompt, completions in groups.items():
-                for row in _scored(model, prompt, completions):
-                    file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            for row in spool.scored(model):
+                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
         return 0
@@ -92,34 +92,6 @@ def _plain(file: BinaryIO, name: str, prompt: str) -> Iterator[tuple[int, str, s
             yield number, prompt, line.decode().rstrip("\r\n")
         except UnicodeDecodeError:
             raise ValueError(f"{name}, line {number}: not UTF-8") from None
-
-
-def _by_prompt(rows: Iterable[tuple[int, str, str]]) -> dict[str, list[tuple[int, str]]]:
-    groups: dict[str, list[tuple[int, str]]] = {}
-    for number, prompt, completion in rows:
-        groups.setdefault(prompt, []).append((number, completion))
-    return groups
-
-
-def _scored(model, prompt: str, completions: list[tuple[int, str]]) -> list[dict]:
-    scores = score_texts(model, [text for _, text in completions], prompt)
-    lines = [line for line, _ in completions]
-    order = range(len(scores))
-    if prompt:
-        order = sorted(order, key=lambda i: -scores[i].reward)
-    return [
-        {
-            "prompt": prompt,
-            "completion": scores[i].completion,
-            "score": scores[i].reward,
-            "rank": rank if prompt else None,
-            "line": lines[i],
-            "tokens": scores[i].tokens,
-            "unknown": scores[i].unknown,
-            "truncated": scores[i].truncated,
-        }
-        for rank, i in enumerate(order, 1)
-    ]
 
 
 if __name__ == "__main__":

@@ -74,9 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         "--backbone", default=argparse.SUPPRESS, help="a causal language model: folder, or name on the hub"
     )
     for name, text in BACKBONE_HELP.items():
-        group.add_argument(
-            f"--{name}", default=argparse.SUPPRESS, help=f"{text} (default: {getattr(BACKBONE, name)})"
-        )
+        default = getattr(BACKBONE, name)
+        text += f" (default: {default})"
+        group.add_argument(f"--{name}", type=type(default), default=argparse.SUPPRESS, help=text)
     parser.add_argument("--device", default="auto", help="cpu, cuda, ...; auto is cuda where there is one")
     return parser
 
@@ -99,6 +99,7 @@ BACKBONE_HELP = {
     "template": "own: the model's chat template; plain: prompt, line break, completion; auto: own where every pair has a "
     "prompt",
     "dtype": "float32 or bfloat16 to compute in; auto: bfloat16 on a GPU that has it, else float32",
+    "nonsense": "pairs made for each training pair, 0 to 1: its preferred answer against its own words, garbled",
 }
 
 

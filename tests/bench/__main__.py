@@ -1,4 +1,4 @@
-"""python -m tests.bench [training] [grading] [attacks] [text] [backbone] [dpo] [--submissions N] [--stock N]"""
+"""python -m tests.bench [training] [grading] [attacks] [text] [memory] [backbone] [tuning] [dpo] [--submissions N] [--stock N]"""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-PARTS = ["training", "grading", "attacks", "text", "backbone", "dpo"]
+PARTS = ["training", "grading", "attacks", "text", "memory", "backbone", "tuning", "dpo"]
 
 
 def main() -> None:
@@ -42,10 +42,18 @@ def main() -> None:
         from . import text
 
         text.run()
+    if "memory" in parts:
+        from . import memory
+
+        memory.run()
     if "backbone" in parts:
         from . import backbone
 
         backbone.run()
+    if "tuning" in parts:
+        from . import tuning
+
+        tuning.run()
     if "dpo" in parts:
         from . import dpo
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from grader.intake import take_in
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
+from grader.worker_copy import remove_left_folders
 from reward_lab.checks.subject import LocalSubject
 
 from ..conftest import LESSON
@@ -165,6 +167,14 @@ def test_nothing_outlives_a_run_that_is_killed(options, pristine, right_answers,
     while any(map(is_alive, below)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in below if is_alive(pid)]
+    left = [p for p in temporary_folders() if any(f"-{pid}-" in p.name for pid in (run.pid, *below))]
+    assert bool(left) == bool(options)  # without a sandbox a killed run can't tidy up
+    remove_left_folders()  # as every later run does first
+    assert not any(folder.exists() for folder in left)
+
+
+def temporary_folders() -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob("reward-lab-*"))
 
 
 def test_unsafe_counts_the_sessions_own_processes(pristine, right_answers, tmp_path):
@@ -187,11 +197,11 @@ def test_unsafe_leaves_nothing_running_and_no_folder(pristine, right_answers, tm
     )
     for number, before in enumerate((lines.partition("%%")[0], "%%writefile x.py\nx = 1\n")):
         (tmp_path / f"{number}.ipynb").write_bytes(right_with(before=before)(pristine, right_answers))
-    before = set(Path("/tmp").glob("reward-lab-*"))  # a run that was killed leaves its folder
+    started = time.time()
     verdicts = list(grade_files(sorted(tmp_path.glob("*.ipynb")), Settings("s", unsafe=True)))
     assert [verdict.score for verdict in verdicts] == [10, 10]
-    assert not set(Path("/tmp").glob("reward-lab-session-*")) - before
-    assert not list((tmp_path / "tmp").iterdir())
+    assert not [f for f in Path("/tmp").glob("reward-lab-session-*") if f.stat().st_mtime > started]
+    assert not list((tmp_path / "tmp").glob("reward-lab-*"))
     assert not left_running("sleep 4321")
 
 

@@ -182,7 +182,7 @@ def test_a_reward_that_is_no_number_counts_as_wrong_and_is_told(tmp_path):
 def models(tmp_path_factory):
     """The folders of two trained models; the second has hardly learnt anything."""
     folder = tmp_path_factory.mktemp("models")
-    for name, more in (("good", ["--epochs", "8"]), ("weak", ["--epochs", "1", "--learning-rate", "1e-4"])):
+    for name, more in (("good", ["--epochs", "8"]), ("weak", ["--epochs", "1", "--learning-rate", "1e-6"])):
         command = ["--train-file", str(rl.EXAMPLE_PREFERENCES), "--output-dir", str(folder / name), *more]
         assert train.main(command) == 0
     yield folder

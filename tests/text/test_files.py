@@ -1,9 +1,12 @@
 """Files in the forms that people have, and what is refused before any work."""
 
 import bz2
+import csv
 import gzip
+import io
 import json
 import lzma
+import re
 
 import pytest
 
@@ -28,7 +31,60 @@ def parquet(path):
     pq.write_table(pyarrow.Table.from_pylist(ROWS), path)
 
 
+def table(**how):
+    """ROWS as a CSV file."""
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, ROWS[0], **how)
+    writer.writeheader()
+    writer.writerows(ROWS)
+    return file.getvalue()
+
+
+def frame(method, **how):
+    def write(path):
+        getattr(pytest.importorskip("pandas").DataFrame(ROWS), method)(path, **how)
+
+    return write
+
+
+def dataset(method):
+    def write(path):
+        made = pytest.importorskip("datasets").Dataset.from_list(ROWS)
+        getattr(made, method)(str(path), **({} if method == "save_to_disk" else {"batch_size": 7}))
+
+    return write
+
+
+def feather(path):
+    pytest.importorskip("pyarrow.feather").write_feather(
+        pytest.importorskip("pyarrow").Table.from_pylist(ROWS), path
+    )
+
+
+HUB = {
+    "features": [],
+    "rows": [{"row_idx": i, "row": row, "truncated_cells": []} for i, row in enumerate(ROWS)],
+}
 FORMS = {
+    "CSV": table().encode(),
+    "CSV of Excel, where the comma is a decimal sign": b"\xef\xbb\xbf" + table(delimiter=";").encode(),
+    "Unicode text of Excel": table(delimiter="\t").encode("utf-16"),
+    "CSV, gzip": gzip.compress(table(quoting=csv.QUOTE_ALL, lineterminator="\n").encode()),
+    "JSON lines of PowerShell": lines().decode().encode("utf-16"),
+    "pandas: CSV": frame("to_csv"),
+    "pandas: JSON": frame("to_json"),
+    "pandas: JSON, split": frame("to_json", orient="split"),
+    "pandas: JSON, index, indented": frame("to_json", orient="index", indent=1),
+    "pandas: JSON, table": frame("to_json", orient="table"),
+    "pandas: JSON, records": frame("to_json", orient="records", force_ascii=False),
+    "pandas: JSON, lines": frame("to_json", orient="records", lines=True),
+    "pandas: Parquet": frame("to_parquet"),
+    "datasets: a folder": dataset("save_to_disk"),
+    "datasets: CSV": dataset("to_csv"),
+    "datasets: JSON": dataset("to_json"),
+    "datasets: a dict": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}).encode(),
+    "rows of the hub's viewer": json.dumps(HUB).encode(),
+    "Feather": feather,
     "JSON lines": lines(),
     "JSON lines with a byte order mark": b"\xef\xbb\xbf" + lines(),
     "a JSON array": json.dumps(ROWS).encode(),
@@ -51,7 +107,64 @@ def test_every_form_of_one_file_gives_the_same_pairs_whatever_its_name(tmp_path,
     assert [(p.prompt, p.preferred, p.rejected) for p in preferences] == [
         (row["prompt"], row["chosen"], row["rejected"]) for row in ROWS
     ]
-    assert len(preferences) == 40 and "columns not used: `n`" in preferences.report()
+    assert (
+        len(preferences) == 40
+        and "columns not used:" in preferences.report()
+        and "`n`" in preferences.report()
+    )
+
+
+def test_messages_and_margins_come_out_of_csv_as_they_went_in(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    rows = [
+        {
+            "prompt": "Why?",
+            "chosen": [
+                {"role": "user", "content": "Why?"},
+                {"role": "assistant", "content": f'It\'s\n"so" {n}'},
+            ],
+            "rejected": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "[1, 2]"}],
+            "margin": n / 2,
+        }
+        for n in range(5)
+    ]
+    frames = {"lists": pandas.DataFrame(rows), "JSON": pandas.DataFrame(rows), "arrays": None}
+    for side in ("chosen", "rejected"):
+        frames["JSON"][side] = frames["JSON"][side].map(json.dumps)
+    frames["lists"].to_parquet(tmp_path / "x.parquet")
+    frames["arrays"] = pandas.read_parquet(tmp_path / "x.parquet")  # lists come back as NumPy's arrays
+    for frame in frames.values():
+        frame.to_csv(tmp_path / "x.csv", index=False)
+        for pair, row in zip(rl.load_preferences(tmp_path / "x.csv"), rows, strict=True):
+            assert (pair.prompt, pair.preferred) == ("Why?", row["chosen"][1]["content"])
+            assert (pair.rejected, pair.margin) == ("[1, 2]", row["margin"])
+
+
+@pytest.mark.parametrize(
+    "data, told",
+    [
+        (
+            b"prompt,chosen,rejected\na,b,c\na,b\n",
+            "line 2: 2 fields, and the header has 3: is a text not in quotes?",
+        ),
+        ("prompt,chosen,rejected\na,b,Stra\xdfe\n".encode("cp1252"), "not UTF-8: save the file as CSV UTF-8"),
+        (b"PK\x03\x04rest of a workbook", "is an Excel workbook or a zip file: save the sheet as CSV UTF-8"),
+        (b'{"instruction": "a", "context": "", "response": "b"}\n', "looks like single answers"),
+    ],
+)
+def test_tables_that_can_not_be_read_are_refused_in_words(tmp_path, data, told):
+    path = tmp_path / "x.csv"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=re.escape(told)):
+        rl.load_preferences(path)
+
+
+def test_a_folder_with_several_splits_names_them(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS)).save_to_disk(str(tmp_path / "d"))
+    with pytest.raises(ValueError, match="several splits: name one of them, such as .*train"):
+        rl.load_preferences(tmp_path / "d")
+    assert len(rl.load_preferences(tmp_path / "d" / "train")) == 40
 
 
 def test_a_bad_row_in_an_array_is_named_by_its_number(tmp_path):

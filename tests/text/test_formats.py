@@ -93,6 +93,96 @@ def kto(prompt, completion, label):
     return {"prompt": prompt, "completion": completion, "label": label}
 
 
+def says_role(role, text):
+    return {"role": role, "content": text}
+
+
+def openai(good, bad):
+    row = {"input": {"messages": [says_role("system", "Be kind."), says_role("user", "Why?")], "tools": []}}
+    return row | {
+        "preferred_output": [says_role("assistant", good)], "non_preferred_output": [says_role("assistant", bad)]
+    }  # fmt: skip
+
+
+def arena(winner):
+    talks = {}
+    for side, text in (("a", "one"), ("b", "two")):
+        turns = ("Why?", text, "And?", f"more {text}")
+        talks[f"conversation_{side}"] = [
+            says_role(("user", "assistant")[number % 2], turn) for number, turn in enumerate(turns)
+        ]
+    row = {"question_id": "58d", "model_a": "m", "model_b": "n", "winner": winner, "judge": "arena_user_1"}
+    return row | talks | {"turn": 2, "anony": True, "language": "English", "tstamp": 1.6}
+
+
+def kaggle(a, b):
+    row = {"id": 30192, "model_a": "m", "model_b": "n", "prompt": '["Why?"]', "response_a": '["one"]'}
+    won = {"winner_model_a": a, "winner_model_b": b, "winner_tie": int(a == b)}
+    return row | {"response_b": '["two"]'} | won
+
+
+def labelstudio(*votes):
+    results = [
+        {"result": [{"type": "pairwise", "from_name": "p", "to_name": "a,b", "value": {"selected": vote}}]}
+        for vote in votes
+    ]
+    data = {"prompt": "Why?", "answer1": "one", "answer2": "two", "source": "s"}
+    return {"id": 1, "data": data, "annotations": results, "predictions": []}
+
+
+def argilla(*responses):
+    fields = {"instruction": "Why?", "response-1": "one", "response-2": "two"}
+    said = [{"user_id": "u", "status": "submitted", **one} for one in responses]
+    return {
+        "id": "r1",
+        "fields": fields,
+        "metadata": {},
+        "responses": {"preference": said},
+        "suggestions": {},
+    }
+
+
+def safer(better):
+    row = {"prompt": "Why?", "response_0": "one", "response_1": "two", "is_response_0_safe": True}
+    return row | {"is_response_1_safe": False, "better_response_id": better, "safer_response_id": 0}
+
+
+def farm(preference):
+    return {
+        "instruction": "Add.",
+        "input": "1, 2",
+        "output_1": "3",
+        "output_2": "4",
+        "preference": preference,
+    }
+
+
+def ultrafeedback(*scores):
+    answers = [
+        {"model": "m", "response": f"answer {number}", "overall_score": score, "annotations": {}}
+        for number, score in enumerate(scores)
+    ]
+    return {"source": "evol", "instruction": "Why?", "models": [], "completions": answers}
+
+
+def summaries(choice):
+    texts = [{"text": text, "policy": "p", "note": None} for text in ("one", "two")]
+    return {
+        "info": {"id": "t3", "post": "Long.", "title": "t"},
+        "summaries": texts,
+        "choice": choice,
+        "worker": "w",
+    }
+
+
+def exchange(*scores):
+    answers = [
+        {"answer_id": number, "pm_score": score, "selected": not number, "text": f"answer {number}"}
+        for number, score in enumerate(scores)
+    ]
+    return {"qid": 7, "question": "Why?", "answers": answers, "metadata": ["a"]}
+
+
 TALK = "Why?\nSo.\nAnd?"
 CASES = {
     "helpsteer2": (
@@ -135,6 +225,53 @@ CASES = {
         [{"instruction": "Add.", "input": "1, 2", "chosen": "3", "rejected": "4"}] * 2,
         [("Add.\n1, 2", "3", "4")] * 2,
         {},
+    ),
+    "openai": ([openai("one", "two")], [("Be kind.\nWhy?", "one", "two")], {}),
+    "arena, conversations": (
+        [arena("model_b"), arena("model_a"), arena("tie (bothbad)")],
+        [("Why?", "two\nAnd?\nmore two", "one\nAnd?\nmore one"), ("Why?", "one\nAnd?\nmore one", "two\nAnd?\nmore two")],
+        {"ties": 1},
+    ),
+    "arena, responses": (
+        [kaggle(1, 0), kaggle(0, 1), kaggle(0, 0)],
+        [("Why?", "one", "two"), ("Why?", "two", "one")],
+        {"ties": 1},
+    ),
+    "labelstudio": (
+        [labelstudio("left"), labelstudio("right", "right", "left"), labelstudio("left", "right"), labelstudio()],
+        [("Why?", "one", "two"), ("Why?", "two", "one")],
+        {"ties": 1, "missing": 1},
+    ),
+    "argilla": (
+        [
+            argilla({"value": "response-2"}),
+            argilla({"value": [{"value": "response-1", "rank": 1}, {"value": "response-2", "rank": 2}]}),
+            argilla({"value": [{"value": "response-1", "rank": 1}, {"value": "response-2", "rank": 1}]}),
+            argilla(),
+        ],
+        [("Why?", "two", "one"), ("Why?", "one", "two")],
+        {"ties": 1, "missing": 1},
+    ),
+    "saferlhf": (
+        [safer(0), safer(1), safer(None)],
+        [("Why?", "one", "two"), ("Why?", "two", "one")],
+        {"missing": 1},
+    ),
+    "alpacafarm": (
+        [farm(1), farm(2), farm(1.5)],
+        [("Add.\n1, 2", "3", "4"), ("Add.\n1, 2", "4", "3")],
+        {"ties": 1},
+    ),
+    "ultrafeedback": (
+        [ultrafeedback(7.5, 9, 9, None)],
+        [("Why?", "answer 1", "answer 0"), ("Why?", "answer 2", "answer 0")],
+        {"ties": 1, "missing": 3},
+    ),
+    "summaries": ([summaries(0), summaries(1)], [("Long.", "one", "two"), ("Long.", "two", "one")], {}),
+    "stackexchange": (
+        [exchange(3, 1, 3)],
+        [("Why?", "answer 0", "answer 1"), ("Why?", "answer 2", "answer 1")],
+        {"ties": 1},
     ),
     "kto": (
         [
@@ -229,7 +366,7 @@ def test_a_row_of_another_form_is_refused_with_its_line_or_skipped_and_counted(t
 
 
 def test_an_unknown_format_is_refused_with_those_there_are(tmp_path):
-    with pytest.raises(ValueError, match="expected one of alpaca, helpsteer2"):
+    with pytest.raises(ValueError, match="expected one of alpaca, alpacafarm"):
         rl.load_preferences(written(tmp_path, shp(1)), format="shp3")
 
 

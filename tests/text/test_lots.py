@@ -13,10 +13,14 @@ import pytest
 
 import reward_lab as rl
 from reward_lab.text import splitting, training
+from tests.text.test_preferences import written
 
 EACH = 8
 
-TOPICS = ("rain", "snow", "bread", "trains", "music", "stars", "rivers", "gold", "maps", "clocks", "bees")  # fmt: skip
+SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
+TOPICS = tuple(
+    f"{a}{b}{c}" for a, b, c in zip(SYLLABLES, SYLLABLES[7:] * 2, SYLLABLES[23:] * 3, strict=False)
+)
 FILLERS = ("bada", "kilo", "remu", "tofi", "sani", "walo", "peri", "mudo", "lani", "rosu", "gefa", "hito")  # fmt: skip
 PREAMBLE = "Below is an instruction that describes a task. Write a response that completes the request well."
 OTHER_PREAMBLE = "You are a helpful assistant who answers short and well."
@@ -30,7 +34,7 @@ def comparisons(prompts: int = 300):
     """(number of the prompt, prompt, better answer, worse answer, generator) of each pair."""
     draw = random.Random(0)
     for i in range(prompts):
-        question = f"What do you know about {draw.choice(TOPICS)} and {draw.choice(TOPICS)} {words(draw, 3)}?"
+        question = f"What do you know about {' '.join(draw.choices(TOPICS, k=draw.randint(5, 10)))}?"
         good, bad = draw.sample((f"zun{i}", f"zul{i}"), 2)
         for _ in range(EACH):
             yield i, question, *(f"{words(draw, 2)} {word} {words(draw, 4)}" for word in (good, bad)), draw
@@ -75,6 +79,26 @@ def two_preambles(i, question, better, worse, draw):
     return around(f"{PREAMBLE if i % 2 else OTHER_PREAMBLE} {{q}} ")(i, question, better, worse, draw)
 
 
+def mistyped(question: str, draw: random.Random, instead: str = "x") -> str:
+    """One word has another end, or is not there."""
+    parts = question.split()
+    place = draw.randrange(len(parts))
+    parts[place] = parts[place][:-1] + instead if instead else ""
+    return " ".join(parts)
+
+
+def middle(form: str):
+    """A form in which both texts hold the prompt, and no two texts begin or end alike."""
+
+    def row(i, question, better, worse, draw):
+        sides = zip(("chosen", "rejected"), (better, worse), strict=True)
+        return {name: form.format(q=question, answer=answer, before=words(draw, 3)) for name, answer in sides}
+
+    return row
+
+
+UNSURE = ("a number with a name that says nothing", "the address of the question", "no prompt")
+"""Forms of which a warning says that no prompt was found."""
 USER, SYSTEM = ("user", "{q}"), ("system", "Be kind.")
 FORMS = {
     "a prompt": beside(lambda i, q, draw: {"prompt": q}),
@@ -106,6 +130,30 @@ FORMS = {
     "no spaces": around("คำถามที่{i}คืออะไรครับ"),
     "messages": messages(SYSTEM, USER),
     "messages, at a later turn": messages(SYSTEM, USER, ("assistant", "{w}"), ("user", "{w}")),
+    "a prompt that is numbered": beside(lambda i, q, draw: {"prompt": f"Q{draw.randint(1, 999)}: {q}"}),
+    "a prompt after a system text of its own": beside(lambda i, q, draw: {"prompt": f"You are {words(draw, 4)}. {q}"}),
+    "a prompt with a date": beside(lambda i, q, draw: {"prompt": f"{q} ({draw.randint(1900, 2100)}-{draw.randint(1, 12)})"}),
+    "a prompt, marked up in many ways": beside(
+        lambda i, q, draw: {"prompt": draw.choice(["“{}”", "**{}**", "> {}", "<p>{}</p>", "{}??"]).format(q)}
+    ),
+    "a prompt with a typing error": beside(lambda i, q, draw: {"prompt": mistyped(q, draw)}),
+    "a prompt that lacks a word": beside(lambda i, q, draw: {"prompt": mistyped(q, draw, "")}),
+    "a prompt, and what was said since": beside(
+        lambda i, q, draw: {"prompt": "\n".join([q, *(words(draw, 7) for _ in range(2 * draw.randint(0, 2)))])}
+    ),
+    "qid": beside(lambda i, q, draw: {"qid": i}),
+    "a number with a name that says nothing": beside(lambda i, q, draw: {"题号": f"n{i}", "model": draw.choice("abcdef")}),
+    "the address of the question": beside(lambda i, q, draw: {"url": f"https://a.org/{i}", "votes": draw.randint(1, 9)}),
+    "the prompt in one of the answers": lambda i, q, better, worse, draw: {
+        "chosen": f"Question: {q}\nAnswer: {better}", "rejected": worse
+    },
+    "the prompt in the middle": middle("{before} You asked: {q} {answer}"),
+    "the prompt between the answer and an end": middle("{answer} ({q}) {before}"),
+    "the prompt in a page": middle('<div id="{before}"><b>{q}</b><p>{answer}</p></div>'),
+    "the prompt before the answer, after a system text of its own": lambda i, q, better, worse, draw: around(
+        f"You are {words(draw, 4)}. {{q}} "
+    )(i, q, better, worse, draw),
+    "no prompt": beside(lambda i, q, draw: {}),
     "a prompt, and messages that begin with it": lambda i, q, better, worse, draw: {
         "prompt": q, **messages(USER)(i, q, better, worse, draw)
     },
@@ -129,7 +177,7 @@ def test_no_prompt_stands_on_both_sides_or_a_warning_says_so(tmp_path, form):
     if set(prompts[split.held_out]) & set(prompts[~split.held_out]):
         (warning,) = split.warnings
         assert "may be too good" in warning and "--prompt-column" in warning
-    assert bool(split.warnings) == (form == "one of two preambles, the prompt, the answer")
+    assert bool(split.warnings) == (form in UNSURE)
 
 
 def accuracy(preferences) -> float:
@@ -161,3 +209,17 @@ def test_held_out_pairs_of_another_file_are_held_against_the_training_file_in_th
         even, odd = map(rl.load_preferences, files)
         known = np.isin(prompts[1::2], prompts[::2])
         assert (odd.links.shared_with(even.links) >= known).all()
+
+
+def test_short_answers_that_come_again_are_told(tmp_path):
+    """Of 300 names a lot says which is better, so that whoever knows a name from training is right of it."""
+    draw = random.Random(0)
+    worth = {f"item {number}": draw.random() for number in range(300)}
+    for prompt in (lambda n: {}, lambda n: {"prompt": f"{words(draw, 3)} {n}?"}):
+        rows = []
+        for number in range(1500):
+            worse, better = sorted(draw.sample(list(worth), 2), key=worth.__getitem__)
+            rows.append(prompt(number) | {"chosen": better, "rejected": worse})
+        preferences = rl.load_preferences(written(tmp_path, *rows))
+        told = " ".join(splitting.held_out_rows(preferences, 0.1, 10_000).warnings)
+        assert "have a short answer that is also in training pairs" in told

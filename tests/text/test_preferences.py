@@ -1,6 +1,7 @@
 """Preference files and the tokenizer: what loads, what is refused with its line, and what becomes of odd text."""
 
 import json
+import mmap
 import subprocess
 import sys
 import tracemalloc
@@ -356,7 +357,7 @@ def test_memory_does_not_grow_with_the_length_of_the_texts(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(pairs) == 1000 and isinstance(pairs.tokens, np.memmap)
+    assert len(pairs) == 1000 and isinstance(pairs.tokens.base.obj, mmap.mmap)
     assert peak < 20e6
 
 

@@ -16,6 +16,11 @@ from tests.text.test_preferences import written
 
 transformers = pytest.importorskip("transformers")
 PAIRS = 16
+NONSENSE = (
+    "like like a dog a dog",
+    "a of like to the it sleep you you",
+    "dog a of ball a ball dog ball of dog a",
+)
 POOLING = {"smollm2": "last", "minilm": "mean"}
 
 
@@ -41,8 +46,12 @@ def test_a_real_model_ranks_words_it_never_saw(tmp_path, name):
     scores = [one.reward for one in score_pairs(model, pairs)]
     right = sum(first > second for first, second in zip(scores[::2], scores[1::2], strict=True))
     assert right >= 0.75 * PAIRS, (right, PAIRS)
-    spent = json.loads((tmp_path / "out" / "metrics.json").read_text())["spent"]
-    assert spent["texts"] == 2 * PAIRS
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["data"]["nonsense_pairs"] >= PAIRS // 3
+    assert metrics["spent"]["texts"] == metrics["data"]["texts"] > 2 * PAIRS + PAIRS // 3
+    if name == "smollm2":  # MiniLM's vectors tell word order badly
+        nonsense = [("What is sleep?", text) for text in NONSENSE]
+        assert max(one.reward for one in score_pairs(model, nonsense)) < min(scores[::2])
     with ecosystem.quiet():
         theirs = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
     ids = model.encode(["What is gravity?"], ["Gravity is a bit like rolling a ball down a hill."]).rows

@@ -4,7 +4,7 @@ import re
 
 import reward_lab as rl
 from reward_lab import train
-from reward_lab.text import links
+from reward_lab.text import keys, links
 from tests.text.test_preferences import message, written
 
 
@@ -64,8 +64,10 @@ def test_examples_are_what_the_model_reads_and_nothing_is_trained(tmp_path, caps
         "wins (50 tokens)"
     )
     assert rejected == ["number [UNK] ? blue (4 tokens)"] * 3
-    safe = "no prompt and no text stands on both sides"
-    assert line(told, "split") == [f"36 pairs for training, 4 held out by prompt; {safe}"]
+    assert line(told, "split") == ["36 pairs for training, 4 held out by prompt"]
+    assert line(told, "warning")[0].startswith(
+        "4 of 4 held-out pairs have a short answer that is also in training"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["prefs.jsonl"]
 
 
@@ -88,11 +90,11 @@ def places_word_by_word(first, second):
     lists = []
     for text in (first, second):
         words = re.findall(r" ?[^ ]+", text)
-        lists.append([part for word in words for part in ([word] if len(word) <= links.LONG_WORD else word)])
+        lists.append([part for word in words for part in ([word] if len(word) <= keys.LONG_WORD else word)])
     shared = 0
     while shared < min(map(len, lists)) and lists[0][shared] == lists[1][shared]:
         shared += 1
-    return [sum(map(len, lists[0][: shared - back])) for back in range(min(links.BACK, shared))][::-1]
+    return [sum(map(len, lists[0][: shared - back])) for back in range(min(keys.BACK, shared))][::-1]
 
 
 def test_common_beginnings_end_where_a_plain_search_word_by_word_ends_them():
@@ -102,15 +104,15 @@ def test_common_beginnings_end_where_a_plain_search_word_by_word_ends_them():
     words = ["aq", "bb", "a" * 25, "ab" * 14, "cc", "ก" * 22 + "x", "ก" * 22 + "y"]
     for _ in range(3000):
         start, *ends = (" ".join(draw.choices(words, k=draw.randrange(12))) for _ in range(3))
-        first, second = (links._normalised(f"{start}{draw.choice(['', ' ', 'qq'])}{end}") for end in ends)
-        assert links._places(first, second) == places_word_by_word(first, second)
+        first, second = (keys.normalised(f"{start}{draw.choice(['', ' ', 'qq'])}{end}") for end in ends)
+        assert keys._places(first, second) == places_word_by_word(first, second)
 
 
 def test_texts_are_normalised_once_and_the_keys_made_into_arrays_once_a_split(tmp_path, monkeypatch):
     from reward_lab.text.splitting import held_out_rows
 
     calls = {"normalise": 0, "table": 0}
-    normalised, table = links._normalised, links.Links.table
+    normalised, table = keys.normalised, links.Links.table
 
     def counted(name, function):
         def call(*arguments):
@@ -119,7 +121,7 @@ def test_texts_are_normalised_once_and_the_keys_made_into_arrays_once_a_split(tm
 
         return call
 
-    monkeypatch.setattr(links, "_normalised", counted("normalise", normalised))
+    monkeypatch.setattr(links, "normalised", counted("normalise", normalised))
     monkeypatch.setattr(links.Links, "table", counted("table", table))
     rows = [
         {"chosen": f"start {i} good text here", "rejected": f"start {i} bad text here"} for i in range(60)

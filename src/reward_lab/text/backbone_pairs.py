@@ -8,6 +8,7 @@ import numpy as np
 
 from ..language.pretrained import Ids
 from .backbone_run import Job, sides
+from .nonsense import nonsense_of, nonsense_rows
 from .preferences import Preferences
 
 CHUNK = 1024
@@ -23,8 +24,8 @@ def write_pairs(job: Job, files: list[tuple[Preferences, np.ndarray]], work: Pat
         work: the folder for the files.
 
     Returns:
-        Training pairs and held-out pairs, each a datasets.Dataset, and what was counted: texts, tokens, truncated texts, and
-        pairs that are the same in tokens.
+        Training pairs and held-out pairs, each a datasets.Dataset, and what was counted: texts, tokens, truncated texts,
+        pairs that are the same in tokens, and training pairs with nonsense (see nonsense.py), which come last.
     """
     import datasets
     from datasets.arrow_writer import ArrowWriter
@@ -34,18 +35,27 @@ def write_pairs(job: Job, files: list[tuple[Preferences, np.ndarray]], work: Pat
         {"chosen_ids": ids, "rejected_ids": ids, "margin": datasets.Value("float32")}
     )
     paths = [str(work / f"{name}.arrow") for name in ("train", "held_out")]
-    counted = {"texts": 0, "tokens": 0, "truncated": 0, "same": 0}
+    counted = {"texts": 0, "tokens": 0, "truncated": 0, "same": 0, "nonsense_pairs": 0}
     writers = [ArrowWriter(path=path, features=features) for path in paths]
+
+    def write(encoded: Ids, margins: list[float], keep: Iterator[bool]) -> None:
+        for chosen, rejected, margin in zip(encoded.rows[::2], encoded.rows[1::2], margins, strict=True):
+            row = {"chosen_ids": chosen, "rejected_ids": rejected, "margin": margin}
+            writers[0 if next(keep) else 1].write(row)
+            counted["same"] += chosen == rejected
+        counted["texts"] += len(encoded.rows)
+        counted["tokens"] += sum(map(len, encoded.rows))
+        counted["truncated"] += sum(encoded.truncated)
+
     for preferences, kept in files:
         keep = iter(kept)
         for encoded, margins in _encoded(job, preferences):
-            for chosen, rejected, margin in zip(encoded.rows[::2], encoded.rows[1::2], margins, strict=True):
-                row = {"chosen_ids": chosen, "rejected_ids": rejected, "margin": margin}
-                writers[0 if next(keep) else 1].write(row)
-                counted["same"] += chosen == rejected
-            counted["texts"] += len(encoded.rows)
-            counted["tokens"] += sum(map(len, encoded.rows))
-            counted["truncated"] += sum(encoded.truncated)
+            write(encoded, margins, keep)
+    made = nonsense_of(job.preferences, nonsense_rows(np.flatnonzero(job.kept), job.config.nonsense))
+    for _, pair, text in made:
+        encoded = job.backbone.texts.encode([pair.prompt] * 2, [pair.preferred, text])
+        write(encoded, [0.0], iter([True]))
+        counted["nonsense_pairs"] += 1
     for writer in writers:
         writer.finalize()
     return *map(datasets.Dataset.from_file, paths), counted

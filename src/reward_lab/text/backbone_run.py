@@ -34,6 +34,8 @@ class BackboneConfig:
     max_length: int = MAX_LENGTH
     """Tokens that are kept of one text: the last ones."""
     held_out_share: float = 0.1
+    nonsense: float = 0.5
+    """Pairs that are made for each training pair: its preferred answer against its own words, garbled. See nonsense.py."""
     seed: int = 0
     epochs: int = 3
     batch_size: int = 16
@@ -49,6 +51,8 @@ class BackboneConfig:
                 raise ValueError(f"--{name} {getattr(self, name)}: expected one of {', '.join(allowed)}")
         if not 0 < self.held_out_share < 1:
             raise ValueError(f"held_out_share must be between 0 and 1, got {self.held_out_share}")
+        if not 0 <= self.nonsense <= 1:
+            raise ValueError(f"--nonsense {self.nonsense}: expected a share from 0 (none) to 1")
 
 
 @dataclass

@@ -43,6 +43,7 @@ def tune(job: Job) -> Tuned:
         train, held_out, counted = write_pairs(job, files, work)
     job.say(
         f"{counted['tokens']:,} tokens in {counted['texts']:,} texts, {counted['truncated']:,} truncated; "
+        f"{counted['nonsense_pairs']:,} training pairs more, with nonsense (--nonsense 0 for none); "
         f"TRL's RewardTrainer goes on from {work} when it is interrupted"
     )
     trainer, progress = _trainer(job, model, train, held_out, work, counted)
@@ -59,7 +60,8 @@ def tune(job: Job) -> Tuned:
     reward = LanguageReward(model, job.backbone.texts)
     apart, margins = {}, {}
     for name, data in (("train", train), ("held_out", held_out)):
-        rows = np.linspace(0, len(data) - 1, min(len(data), MEASURED)).round().astype(int)
+        of_file = len(data) - (counted["nonsense_pairs"] if name == "train" else 0)
+        rows = np.linspace(0, of_file - 1, min(of_file, MEASURED)).round().astype(int)
         apart[name], margins[name] = _differences(reward, data.select(rows))
     history = _history(trainer.state.log_history)
     shutil.rmtree(work)

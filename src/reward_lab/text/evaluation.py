@@ -1,6 +1,7 @@
 """A saved model on labelled preferences: accuracy with its interval, subsets, calibration, length, another model."""
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .conversions import LeftOut
-from .links import PROMPT, Links
+from .keys import PROMPT
+from .links import Links
 from .measures import ModelScores, compare, measures
 from .preferences import Preference, load_preferences, read_pairs
 from .rows import BadRow, text_of
@@ -113,27 +115,28 @@ def evaluate(
         ValueError: a row can't be used, no row is left, or there is no such column.
     """
     models = {name: ModelScores() for name in scorers}
-    groups: list[str] = []
+    groups, names = array("I"), {}
     rows = iter(tqdm(labelled, unit=" rows", disable=None))  # a bar where there is a terminal
     while chunk := list(islice(rows, CHUNK)):
         texts = [text for item in chunk for text in item.texts]
         edited = max(0, EDITED - len(groups))
         for name, scorer in scorers.items():
             models[name].take(chunk, scorer(texts), scorer if edited else None, edited)
-        groups += [_group(item.row, by) for item in chunk]
+        groups.extend(names.setdefault(_group(item.row, by), len(names)) for item in chunk)
     if not groups:
         raise ValueError(
             f"{labelled.path}: no row to evaluate on; left out: {dict(labelled.left_out) or 'nothing'}"
         )
     if by and by not in labelled.columns:
-        names = ", ".join(labelled.columns)
-        raise ValueError(f"--by {by}: {labelled.path.name} has no such column; it has {names}")
+        raise ValueError(
+            f"--by {by}: {labelled.path.name} has no such column; it has {', '.join(labelled.columns)}"
+        )
     clusters = labelled.links.table().components(PROMPT)
     first, *others = models.values()
     by = by or ("subset" if "subset" in labelled.columns else None)
     report = {"file": labelled.path.name, "model": next(iter(models)), "rows": len(groups)}
     report |= {"prompts": len(np.unique(clusters)), "left_out": dict(labelled.left_out)}
-    report |= {"by": by} | measures(first, clusters, np.array(groups) if by else None)
+    report |= {"by": by} | measures(first, clusters, np.array(list(names))[groups] if by else None)
     if others:
         report["against"] = {"model": list(models)[1]} | compare(first, others[0], clusters)
     report["warnings"] = [*_warnings(labelled, report), *_shared(labelled, train_file)]

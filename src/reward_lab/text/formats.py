@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import conversions
+from . import conversions, judgements
 from .conversions import LeftOut, Pairs
 from .rows import BadRow
 
@@ -85,6 +85,20 @@ FORMATS = (
         conversions.alpaca,
         looks=lambda row: bool(row.get("input")) and not row.get("prompt"),
     ),
+    Format(
+        "openai", "OpenAI's preference format", ("input", "preferred_output", "non_preferred_output"), judgements.openai
+    ),
+    Format("arena", "Chatbot Arena (conversations)", ("conversation_a", "conversation_b", "winner"), judgements.arena),
+    Format("arena", "Chatbot Arena (responses)", ("prompt", "response_a", "response_b"), judgements.arena),
+    Format("labelstudio", "Label Studio's export", ("data", "annotations"), judgements.labelstudio),
+    Format("argilla", "Argilla's records", ("fields", "responses"), judgements.argilla),
+    Format(
+        "saferlhf", "PKU-SafeRLHF", ("prompt", "response_0", "response_1", "better_response_id"), judgements.better_id
+    ),
+    Format("alpacafarm", "AlpacaFarm", ("instruction", "output_1", "output_2", "preference"), judgements.alpaca_farm),
+    Format("ultrafeedback", "UltraFeedback (ratings)", ("instruction", "completions"), judgements.ultrafeedback),
+    Format("summaries", "summarize_from_feedback", ("info", "summaries", "choice"), judgements.summaries),
+    Format("stackexchange", "Stack Exchange preferences", ("question", "answers"), judgements.stack_exchange),
     Format("kto", "KTO (answers with a label)", ("prompt", "completion", "label"), conversions.kto,
            conversions.good_and_bad),
     Format("kto", "KTO (talks with a label)", ("messages", "label"), conversions.kto, conversions.good_and_bad),

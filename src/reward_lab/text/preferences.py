@@ -9,7 +9,8 @@ from pathlib import Path
 from .conversions import LeftOut
 from .files import read_rows
 from .formats import convert, hint, looks_like
-from .links import COLUMNS, Links
+from .keys import COLUMNS
+from .links import Links
 from .rows import BadRow, contents, text_of
 
 EXAMPLE_PREFERENCES = Path(__file__).parent.parent / "examples" / "plain_words.jsonl"
@@ -18,6 +19,8 @@ EXAMPLE_PREFERENCES = Path(__file__).parent.parent / "examples" / "plain_words.j
 MOST_MARGIN = 10_000
 """Rewards in float32 can't lead by more and still be told apart."""
 
+SINGLE_ANSWERS = {"response", "output", "completion", "answer", "messages", "conversations", "text"}
+SINGLE = "; this looks like single answers, and a reward model learns from pairs of a better and a worse one"
 LOOKED_AT = 100
 """Pairs by which a file that can be read as it is may still be named as another data set."""
 
@@ -178,7 +181,8 @@ def read_pairs(
             yield number, row, _preference(row, prompt_column) if isinstance(row, dict) else row
         except BadRow as error:
             form = None if format else looks_like(row)
-            yield number, row, BadRow(f"{error}; {hint(form)}") if form else error
+            told = f"; {hint(form)}" if form else SINGLE if SINGLE_ANSWERS & row.keys() else ""
+            yield number, row, BadRow(f"{error}{told}")
 
 
 def _preference(row: dict, prompt_column: str) -> Preference:

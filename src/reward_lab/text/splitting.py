@@ -4,13 +4,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .links import LADDER, PROMPT
+from .keys import LADDER, PROMPT, SHORT
+from .links import Ties
 from .preferences import Preferences
 
 NEAR = 2.0
 """A split counts as near the share asked for up to this factor, either way."""
 FEW = 50
 """Pairs below which a split need not be near the share: one group, and at most half, is then good enough."""
+
+UNTOLD, FEW_SHORT = 0.05, 0.1
+"""Shares of pairs without a prompt, and of held-out pairs with a known short answer, up to which nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,42 @@ def held_out_rows(preferences: Preferences, share: float, most: int) -> Split:
             f"{preferences.path}: {sizes.max():,} of {sizes.sum():,} pairs share one prompt, so nothing near "
             f"{wanted:,} pairs can be held out by prompt. Give held-out pairs in a file of their own (--eval-file)"
         )
+    return Split(held_out, [*_without_prompt(ties), *_leaking(ties, held_out)])
+
+
+def _without_prompt(ties: Ties) -> list[str]:
+    """A warning where prompts may stand on both sides because they were not found."""
+    if ties.without_prompt <= UNTOLD * ties.pairs:
+        return []
+    kept = ", ".join(f"`{name}`" for name in ties.columns)
+    return [
+        f"no prompt was found for {ties.without_prompt:,} of {ties.pairs:,} pairs"
+        + (f"; those with the same {kept} are kept together" if kept else "")
+        + ". If several of them answer one prompt, the held-out accuracy may be too good. A column with the prompt "
+        "(--prompt-column) would settle it"
+    ]
+
+
+def _leaking(ties: Ties, held_out: np.ndarray) -> list[str]:
+    """A warning where what ties pairs stands on both sides."""
     inside = held_out[ties.rows]
-    shared = np.intersect1d(ties.keys[inside], ties.keys[~inside])
-    leaking = len(np.unique(ties.rows[np.isin(ties.keys, shared) & inside]))
-    if not leaking:
-        return Split(held_out)
-    return Split(
-        held_out,
-        [
-            f"{leaking:,} of {held_out.sum():,} held-out pairs have a text, or the beginning of one, that is also in "
-            "training pairs: their accuracy may be too good. A column with the prompt (--prompt-column), or held-out pairs "
-            "in a file of their own (--eval-file), would settle it"
-        ],
+    shared = np.isin(ties.keys, np.intersect1d(ties.keys[inside], ties.keys[~inside])) & inside
+    tied, short = (
+        len(np.unique(ties.rows[shared & of_kind])) for of_kind in (ties.kinds != SHORT, ties.kinds == SHORT)
     )
+    found = []
+    if tied:
+        found.append(
+            f"{tied:,} of {held_out.sum():,} held-out pairs have a text, the beginning of one, or nearly a prompt that is "
+            "also in training pairs: their accuracy may be too good. A column with the prompt (--prompt-column), or "
+            "held-out pairs in a file of their own (--eval-file), would settle it"
+        )
+    if short > FEW_SHORT * held_out.sum():
+        found.append(
+            f"{short:,} of {held_out.sum():,} held-out pairs have a short answer that is also in training pairs: their "
+            "accuracy says little about answers that are new"
+        )
+    return found
 
 
 def _choose(components: np.ndarray, wanted: int) -> np.ndarray | None:

@@ -1,5 +1,6 @@
 """Pairs of texts as token ids, on disk: training reads batches of a file that need not fit into memory."""
 
+import mmap
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from .tokenizer import PADDING_ID, UNKNOWN_ID, WordTokenizer
 
 CHUNK_PAIRS, CHUNK_LETTERS = 1024, 1_000_000
 """Pairs that are tokenised at a time: so many, or fewer if their texts are long."""
+GIVE_BACK = 8
+"""Batches after which the pages of the file that they touched are given back: the kernel keeps them while it has room."""
 MEASURED = 10_000
 """Pairs at most on which training is measured after each epoch."""
 
@@ -34,6 +37,7 @@ class TokenPairs:
 
     def __init__(self, tokens: np.ndarray, offsets: np.ndarray, margins: np.ndarray | None, rows: np.ndarray):
         self.tokens, self.offsets, self.margins, self._rows = tokens, offsets, margins, rows
+        self._batches = 0
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -59,12 +63,22 @@ class TokenPairs:
         inside = columns < lengths[:, None]  # (2 * batch, longest)
         token_ids = np.full(inside.shape, PADDING_ID, dtype=np.int32)
         token_ids[inside] = self.tokens[(starts[:, None] + columns)[inside]]
+        self._batches += 1
+        if self._batches % GIVE_BACK == 0:
+            _give_back(self.tokens)
         margins = None if self.margins is None else torch.from_numpy(self.margins[pairs])
         return *torch.from_numpy(token_ids).chunk(2), margins
 
     def measured(self) -> Batch:
         """All pairs in one batch, or, where they are many, some that lie evenly among them."""
         return self.batch(torch.linspace(0, len(self) - 1, min(len(self), MEASURED)).round().long())
+
+
+def _give_back(tokens: np.ndarray) -> None:
+    """Let the pages of a mapped file not count as this process's memory any longer."""
+    mapped = getattr(tokens.base, "obj", None)
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # Windows has no such call
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass
@@ -100,7 +114,7 @@ def encode_pairs(
         folder: where the token ids are kept, 4 bytes each, in a file that vanishes with the object. Default: the
             system's temporary folder.
     """
-    # The file stays open as long as the memory map does.
+    # The memory map stays when the file is closed.
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
     lengths, margins, encoded = [], [], Encoded()
     for chunk in _chunks(preferences):
@@ -118,7 +132,7 @@ def encode_pairs(
     file.flush()
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     tokens = (
-        np.memmap(file, dtype=np.int32, mode="r", shape=(encoded.tokens,))
+        np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.int32)
         if encoded.tokens  # an empty file can't be mapped
         else np.empty(0, np.int32)
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .links import COLUMNS, answer_begins, hash_of, prompt_columns
+from .keys import COLUMNS, answer_begins, hash_of, prompt_columns
 from .preferences import Preference, Preferences, join_prompt
 from .rows import kind
 from .tokenizer import WordTokenizer

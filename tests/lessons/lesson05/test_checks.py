@@ -394,3 +394,20 @@ MISTAKES = {
     "paired: floats": ("paired_test", p_in_floats, "OverflowError"),
     "paired: a bool": ("paired_test", lambda a, b: p_with_comb(a, b) < 0.05, "a number"),
 }
+
+
+# Mutants of the lesson's own answers that are right all the same
+
+EQUIVALENT = {
+    "style_accuracy": {
+        r"(preferred|rejected|right)\.(detach|float)\(\)|\.double\(\)\.(detach|float)": "whole numbers, no gradient",
+        r"\.float\(\)\.mean": "float32 is precise enough",
+        r"right\.clamp": "shares lie between 0 and 1",
+        r"\.item\(\)|diagonal\(\)\.mean\(\)[,}]|\.sum\(\) / 3": "a 0-dim tensor counts as a number",
+    },
+    "paired_test": {
+        r"\.detach\(\)": "no gradient is asked for",
+        r"int\(\(right_|-> only_": "a 0-dim tensor counts as a number",
+        r"min\(only_b, only_a\)|, 1\.0\)$": "the smaller of two, in either order",
+    },
+}

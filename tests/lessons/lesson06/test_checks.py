@@ -447,3 +447,31 @@ def test_the_hand_worked_numbers_of_the_lesson_hold():
 
 
 # The real grader
+
+
+# Mutants of the lesson's own answers that are right all the same
+
+EQUIVALENT = {
+    "kl_optimal_policy": {
+        r"dim=-1": "there is one dimension",
+        r"\.(detach|float)\(\)": "no gradient is asked for, and float32 is precise enough",
+        r"reference\.clamp": "a probability is below 20",
+    },
+    "kl_estimators": {r"\.(detach|float)\(\)": "no gradient is asked for, and float32 is precise enough"},
+    "policy_gradient_loss": {
+        r"rewards\.detach\(\)|advantage\.detach\(\)": "the advantage is detached as a whole",
+        r"\.float\(\)": "float32 is precise enough",
+    },
+    "gae": {
+        r"\.(detach|float)\(\)": "values are detached first, and float32 is precise enough",
+        r"-> advantages = delta$": "every entry is written before it is read",
+        r"zeros_like\(delta(\.clamp\(-20, 20\))?(\[:, (0|-1)\])?\)$": "only the shape counts",
+        r"range\(delta\.clamp\(-20, 20\)\.shape": "only the shape counts",
+    },
+    "ppo_loss": {
+        r"(advantages|old_log_probs)(\.detach\(\))?\.detach\(\)": "detached once or twice",
+        r"\.float\(\)": "float32 is precise enough",
+        r"minimum\(clipped \* advantages, ratio": "the smaller of two, in either order",
+        r"ratio\.clamp\(-20, 20\)\.clamp|clipped\.clamp": "clipped ratios lie within 1 - clip and 1 + clip",
+    },
+}

@@ -502,3 +502,16 @@ def test_the_quiz_is_right():
     assert math.log(2) - 0.01 < grown < math.log(2)
     groups = list(itertools.combinations([1, 4, 3, 2], 2))  # gold in ascending order of score
     assert sum(group[1] for group in groups) / len(groups) == pytest.approx(2.6667, abs=5e-5)
+
+
+# Mutants of the lesson's own answers that are right all the same
+
+EQUIVALENT = {
+    "choose_n": {r"-> compared = zip": "the lists are equally long"},
+    "best_of_n_estimate": {
+        r"len\(score\.(detach|float|clamp)": "only the number of scores counts",
+        r"\.(detach|float)\(\)": "no gradient is asked for, and float32 is precise enough",
+        r"-> ranked = gold\[score\.argsort\(\)\]$": "a 0-dim tensor counts as a number",
+        r", -2, -1\):$|i > 0 else 1\.0$": "the weight behind the last text is not used",
+    },
+}

@@ -128,8 +128,10 @@ def _check_pool(subject: Subject, *batches: tuple[Tensor, Tensor]) -> None:
     )
 
 
-def _batch(draw: torch.Generator, lengths: Tensor, seq: int, side: str, dtype=torch.float32):
-    hidden = torch.randn(len(lengths), seq, 5, generator=draw, dtype=dtype).requires_grad_()
+def _batch(
+    draw: torch.Generator, lengths: Tensor, seq: int, side: str, dtype=torch.float32, scale: float = 1.0
+):
+    hidden = (scale * torch.randn(len(lengths), seq, 5, generator=draw, dtype=dtype)).requires_grad_()
     return hidden, mask_of(lengths, seq, side)
 
 
@@ -145,7 +147,8 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 def _(subject: Subject, draw: torch.Generator) -> None:
     lengths = lengths_with_a_full_row(draw, 9, 7)
     lengths[2] = 3
-    _check_pool(subject, _batch(draw, lengths, 7, "left"), _batch(draw, lengths, 7, "right", torch.float64))
+    double = _batch(draw, lengths, 7, "right", torch.float64, scale=100.0)
+    _check_pool(subject, _batch(draw, lengths, 7, "left"), double)
 
 
 @last_token_pool.case("full rows, one text, texts of one token", points=0.5)

@@ -151,7 +151,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     calls = []
     for n, changed in ((60, 2), (9, 1), (2, 8)):
         texts = _texts(draw, n)
-        calls.append((probe_model(draw, VOCABULARY), texts, _edited(draw, texts, changed)))
+        calls.append((probe_model(draw, VOCABULARY, most=50 * changed), texts, _edited(draw, texts, changed)))
     _check(subject, *calls)
 
 

@@ -145,8 +145,10 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 
 @ppo_loss.case("random batches, with the gradient of every word", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
+    new, old, advantages, clip = _call(draw, 30)
     _check(
         subject,
+        (new, old, 50 * advantages, clip),
         _call(draw, 16, 6),
         _call(draw, 50, clip=0.1),
         _call(draw, 4, 3, 5, clip=0.4, dtype=torch.float64),

@@ -118,5 +118,6 @@ def _(subject: Subject, draw: torch.Generator) -> None:
         (unlikely, 1 + 3 * normal(draw, 20), 0.7),
         (_log_probs(draw, 1), normal(draw, 1) + 2, 0.5),
         (_log_probs(draw, 30), far, 300.0),
+        (_log_probs(draw, 25), 60 * normal(draw, 25), 0.5),
         (_log_probs(draw, 30), -far, torch.tensor(-300.5)),
     )

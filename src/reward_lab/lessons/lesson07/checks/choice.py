@@ -134,5 +134,11 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 def _(subject: Subject, draw: torch.Generator) -> None:
     rows = _candidates(draw, 2)
     never = [(2, 0.9, 0.0, 0), (4**8, 9.0, 0.0, 0)]
+    once = (4**9, 9.5, 1.0, 1)  # one comparison, won: the largest share
     low = [(n, s, round(w / 3), c) for n, s, w, c in rows]
-    _check(subject, _shuffled(draw, *rows, *never), _shuffled(draw, *low, *never))
+    _check(
+        subject,
+        _shuffled(draw, *rows, *never),
+        _shuffled(draw, *low, *never),
+        _shuffled(draw, *rows, *never, once),
+    )

@@ -144,7 +144,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     calls = []
     for members, size, dtype in ((5, 12, torch.float32), (4, 30, torch.float64), (1, 6, torch.float32)):
         scores, reference = _ensemble(draw, members, size, dtype)
-        calls += [(scores, reference, mode, 1.0) for mode in ("mean", "min")]
+        calls += [(scale * scores, reference, mode, 1.0) for mode in ("mean", "min") for scale in (1, 40)]
     _check(subject, *calls)
 
 

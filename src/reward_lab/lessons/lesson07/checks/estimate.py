@@ -127,6 +127,8 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     calls = []
     for count, n, dtype in ((64, 16, torch.float64), (9, 2, torch.float32), (1, 1, torch.float32)):
         calls.append((*_texts(draw, count, dtype), n))
+    score, gold = _texts(draw, 40, torch.float64)
+    calls.append((100 * score, 60 * gold - 90, 3))
     _check(subject, *calls)
 
 

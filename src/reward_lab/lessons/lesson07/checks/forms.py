@@ -152,7 +152,9 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 
 @fit_overoptimization.case("noisy points of either form", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    _check(subject, _points(draw, "bon", 0.5), _points(draw, "rl", 0.9), _points(draw, "bon", 0.3))
+    kl, gain, form = _points(draw, "rl", 0.6)
+    points = (_points(draw, "bon", 0.5), _points(draw, "rl", 0.9), _points(draw, "bon", 0.3))
+    _check(subject, *points, (kl, 50 * gain, form))
 
 
 @fit_overoptimization.case("a point at KL 0", points=0.5)

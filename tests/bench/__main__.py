@@ -1,4 +1,4 @@
-"""python -m tests.bench [training] [grading] [attacks] [text] [memory] [backbone] [tuning] [dpo] [--submissions N] [--stock N]"""
+"""python -m tests.bench [PART ...] [--submissions N] [--stock N]; the parts are those of PARTS, all of them by default"""
 
 import argparse
 import os

@@ -18,6 +18,7 @@ from reward_lab.lessons.lesson08.checks.texts import TEXT_MISTAKES
 from tests.lessons.answers import known, reports_of
 
 report_on = reports_of(lesson08)
+NUM_SEEDS = 4
 
 
 # Legitimate answers

@@ -104,13 +104,13 @@ def _check(subject: Subject, *setups: Setup) -> None:
                 return False
         return True
 
-    fitting = [said for said, mistake in ways(STEP_MISTAKES) if explains(mistake)]
+    likely = named(said for said, mistake in ways(STEP_MISTAKES) if explains(mistake))
     came, right = got[off[0]], want[off[0]]
     parts = [part for part in right if not _same_part(came[part], right[part])]
     raise Mistake(
         f"the loss {number_text(right['the loss'].item())}, and only the policy's weights to move, by one step",
         f"the loss {number_text(came['the loss'].item())}, and a difference in {', '.join(parts)}",
-        named(fitting) or _half_right(parts),
+        likely or _half_right(parts),
     )
 
 

@@ -1014,4 +1014,4 @@ predict.compare("gold")
 # - L. Ouyang et al., Training language models to follow instructions with human feedback (2022): PPO with a KL penalty per token, as in section 7.
 # - E. J. Hu et al., LoRA (2021): adapters that start at zero.
 #
-# **Next lesson.** Lesson 7 goes over the peak of section 10 on purpose.
+# **Next lesson.** Lesson 7 goes over the peak of section 10 on purpose. Lesson 8 does without a reward model, and ends at the same best policy.

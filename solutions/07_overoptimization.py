@@ -66,7 +66,7 @@ device = start(SEED)
 # `known` holds all that can be known: every answer, its probability under the reference, and its gold reward.
 
 # %%
-known = experiments.Known.of(rlhf.help_desk(), device)
+known = rlhf.Known.of(rlhf.help_desk(), device)
 gold_reference = rlhf.expectation(known.log_reference, known.gold)
 print(f"{known.world.size:,} answers")
 print(f"gold reward of the reference: {gold_reference:.3f}")
@@ -88,7 +88,7 @@ for seed in SEEDS:
     correlation = rlhf.correlation(known.log_reference, reward, known.gold)
     print(f"reward model {seed}: held-out accuracy {accuracy:.3f}, ", end="")
     print(f"correlation with gold {correlation:.3f}", flush=True)
-limit = experiments.best_accuracy(known)
+limit = rlhf.best_accuracy(known)
 print(f"the gold reward itself, the best possible: {limit:.3f}")
 
 # %% [markdown]
@@ -625,7 +625,7 @@ predict("fresh", ...)  # in place of the dots: a number of comparisons
 needed = []
 for seed, reward in enumerate(proxies):
     few, many, most = rlhf.best_of_n_path(known.reference, reward, (256, 4096, 65536))
-    p, near = (experiments.win_probability(known, few, other) for other in (most, many))
+    p, near = (rlhf.win_probability(known, few, other) for other in (most, many))
     print(f"reward model {seed}: best-of-256 beats best-of-65,536 ", end="")
     print(f"with p = {p:.2f}: ", end="")
     needed.append(experiments.comparisons_needed(p))
@@ -929,4 +929,4 @@ predict.compare("cure")
 # - T. Coste et al., Reward model ensembles help mitigate overoptimization (2023): mean, min, uwo.
 # - J. Eisenstein et al., Helping or herding? (2023): ensembles mitigate and do not eliminate, as errors are shared.
 #
-# **Next lesson.** Lesson 8, once it is there, leaves the reward model out: direct preference optimisation.
+# **Next lesson.** Lesson 8 leaves the reward model out: direct preference optimisation, from judgements to a policy in one step.

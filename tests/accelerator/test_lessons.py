@@ -34,7 +34,8 @@ def short_runs(device, monkeypatch):
     """Lessons start on the stand-in, and train for an epoch or two."""
     start = lessons.start
     monkeypatch.setattr(lessons, "start", lambda seed: start(seed) and device)
-    for config, name, most in ((rl.TrainConfig, "epochs", 1), (rlhf.RLConfig, "updates", 2)):
+    shorter = ((rl.TrainConfig, "epochs", 1), (rlhf.RLConfig, "updates", 2), (rlhf.DPOConfig, "steps", 2))
+    for config, name, most in shorter:
         check = config.__post_init__
 
         def shortened(self, check=check, name=name, most=most):

@@ -1,5 +1,6 @@
 """What the lessons and one's own preferences do with `device`, on another device: the same numbers as on the CPU."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -139,3 +140,26 @@ def test_a_short_run_of_each_trainer(device, train):
     policy, history = train(world, world.gold(world.sequences(device)), config)
     assert next(policy.parameters()).device.type == device
     assert np.isfinite(history.reward[-1]) and np.isfinite(history.kl[-1])
+
+
+@pytest.mark.parametrize("source", [rlhf.policy_pairs, rlhf.reference_pairs, rlhf.uniform_pairs])
+def test_a_short_run_of_dpo_on_each_kind_of_pairs(device, source):
+    world = dataclasses.replace(rlhf.help_desk(), length=3)
+    held_out = world.sample_preferences(20, torch.Generator().manual_seed(0))
+    config = rlhf.DPOConfig(steps=2, measure_every=1)
+    policy, history = rlhf.train_dpo(world, source(world, 16, 0), config, held_out=held_out, device=device)
+    assert next(policy.parameters()).device.type == device
+    assert np.isfinite(history.value).all() and 0 <= history.accuracy[-1] <= 1
+
+
+def test_what_is_counted_about_a_world(device):
+    world = dataclasses.replace(rlhf.help_desk(), length=2)
+
+    def run(where):
+        known = rlhf.Known.of(world, where)
+        best = rlhf.kl_optimal_policy(known.gold, known.reference, 0.5)
+        reward = rlhf.implicit_reward(best, known.reference, 0.5)
+        counted = torch.tensor(rlhf.mean_log_ratios(known, best))
+        return [*reward[:5], *rlhf.beats_reference(known)[:5], *counted]
+
+    assert_alike(both(device, run), 1e-6)

@@ -1,4 +1,4 @@
-"""python -m tests.bench [training] [grading] [attacks] [text] [memory] [backbone] [tuning] [--submissions N] [--stock N]"""
+"""python -m tests.bench [PART ...] [--submissions N] [--stock N]; the parts are those of PARTS, all of them by default"""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-PARTS = ["training", "grading", "attacks", "text", "memory", "backbone", "tuning"]
+PARTS = ["training", "grading", "attacks", "text", "memory", "backbone", "tuning", "dpo"]
 
 
 def main() -> None:
@@ -54,6 +54,10 @@ def main() -> None:
         from . import tuning
 
         tuning.run()
+    if "dpo" in parts:
+        from . import dpo
+
+        dpo.run()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ WRITTEN = {
     "03_noise_ties_calibration": 6,
     "04_pretrained_backbone": 4,
     "06_policy_gradients_ppo": 6,
+    "08_dpo": 6,
 }
 """Lesson -> points that are given by hand."""
 MISTAKEN = {

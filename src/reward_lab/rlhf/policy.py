@@ -37,9 +37,14 @@ class Policy(nn.Module):
         Returns:
             (batch, length) float32. Their sum over a row is the text's log-probability.
         """
+        return (
+            torch.log_softmax(self.logits(token_ids), dim=-1).gather(-1, token_ids.unsqueeze(-1)).squeeze(-1)
+        )
+
+    def logits(self, token_ids: Tensor) -> Tensor:
+        """(batch, length) int64 -> (batch, length, vocab): what predicts the word at each place from those before it."""
         previous = F.pad(token_ids[:, :-1], (1, 0), value=self.vocab_size)  # (batch, length), the start first
-        logits = self.base_logits[previous] + self.head(self.prefix(token_ids))  # (batch, length, vocab)
-        return torch.log_softmax(logits, dim=-1).gather(-1, token_ids.unsqueeze(-1)).squeeze(-1)
+        return self.base_logits[previous] + self.head(self.prefix(token_ids))
 
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
@@ -74,6 +79,29 @@ class Policy(nn.Module):
                 summed = (summed.unsqueeze(1) + self.prefix.embedding[position]).flatten(0, 1)
                 previous = torch.arange(self.vocab_size, device=device).repeat(len(previous))
         return log_probs
+
+
+class CausalPolicy(nn.Module):
+    """A policy in the form of every causal language model: its logits at place t predict the token at place t + 1.
+
+    Texts begin with a start token, whose id is the number of words; `with_start` puts it there.
+
+    Args:
+        policy: shares its parameters.
+    """
+
+    def __init__(self, policy: Policy):
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """(batch, 1 + length) int64, the start token first -> (batch, 1 + length, vocab); the last logits are all 0."""
+        return F.pad(self.policy.logits(token_ids[:, 1:]), (0, 0, 0, 1))
+
+    def with_start(self, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Texts with the start token before them, and the mask that is 1 on all but it: each (batch, 1 + length)."""
+        with_start = F.pad(token_ids, (1, 0), value=self.policy.vocab_size)
+        return with_start, F.pad(torch.ones_like(token_ids), (1, 0))
 
 
 class PrefixNetwork(nn.Module):

@@ -16,7 +16,7 @@ def known():
     draw = torch.Generator().manual_seed(0)
     transitions = torch.randn(4, 3, generator=draw, dtype=torch.float64).log_softmax(dim=1)
     world = rlhf.World(("a", "b", "c"), 3, transitions, lambda ids: (ids.double().sum(dim=-1) - 3) / 2)
-    return experiments.Known.of(world)
+    return rlhf.Known.of(world)
 
 
 def test_the_win_probability_and_the_best_accuracy_are_sums_over_all_pairs(known):
@@ -27,14 +27,14 @@ def test_the_win_probability_and_the_best_accuracy_are_sums_over_all_pairs(known
     limit = sum(
         (known.reference[i] * known.reference[j] * max(p[i, j], 1 - p[i, j])).item() for i, j in pairs
     )
-    assert experiments.win_probability(known, best, known.reference) == pytest.approx(wins, abs=1e-12)
-    assert experiments.best_accuracy(known) == pytest.approx(limit, abs=1e-12)
-    assert experiments.win_probability(known, best, best) == pytest.approx(0.5, abs=1e-12)
+    assert rlhf.win_probability(known, best, known.reference) == pytest.approx(wins, abs=1e-12)
+    assert rlhf.best_accuracy(known) == pytest.approx(limit, abs=1e-12)
+    assert rlhf.win_probability(known, best, best) == pytest.approx(0.5, abs=1e-12)
 
 
 def test_fresh_comparisons_are_won_with_that_probability(known):
     best = rlhf.best_of_n(known.reference, known.gold, 5)
-    p, count = experiments.win_probability(known, best, known.reference), 20_000
+    p, count = rlhf.win_probability(known, best, known.reference), 20_000
     won = experiments.fresh_comparisons(known, best, known.reference, count, 0)
     assert abs(won / count - p) < 6 * (p * (1 - p) / count) ** 0.5
 
@@ -52,7 +52,7 @@ def test_judged_pairs_prefer_better_texts_and_come_from_both_sides(known):
     preferred, rejected = experiments.judged_pairs(known, best, 4000, 1)
     won = (preferred == 2).all(dim=1)
     assert ((rejected == 2).all(dim=1) | won).all()
-    want = experiments.win_probability(known, best, known.reference)
+    want = rlhf.win_probability(known, best, known.reference)
     ties = known.reference[-1].item()  # pairs of the same text count as won here
     assert won.double().mean().item() == pytest.approx(want + ties / 2, abs=0.04)
 

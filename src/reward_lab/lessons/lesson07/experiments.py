@@ -1,41 +1,29 @@
 """The experiments of lesson 7: proxies, curves of over-optimisation, fresh comparisons, a colleague's choice."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from reward_lab.lessons.starting import attempt as attempt
 from reward_lab.metrics import Pairs
-from reward_lab.rlhf import RLHistory, World, best_of_n_path, fit_rewards, kl_divergence, kl_optimal_policy
+from reward_lab.rlhf import (
+    Known,
+    RLHistory,
+    World,
+    best_of_n_path,
+    fit_rewards,
+    kl_divergence,
+    kl_optimal_policy,
+)
 
 DRAWS = tuple(2**k for k in range(21))
 """The n of every sweep: 1, 2, 4, ..., 1,048,576."""
 NUM_HELD_OUT = 1000
 POWER, ONE_SIDED = 0.8416, 1.6449
 """Normal quantiles of 80 % power and of a one-sided test at 5 %."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """A world with all that is known about it: its texts, their log-probabilities and gold rewards, on one device."""
-
-    world: World
-    texts: Tensor
-    log_reference: Tensor
-    gold: Tensor
-
-    @classmethod
-    def of(cls, world: World, device: torch.device | str = "cpu") -> "Known":
-        """Count everything once."""
-        texts = world.sequences(device)
-        return cls(world, texts, world.reference_log_probs(device), world.gold(texts))
-
-    @property
-    def reference(self) -> Tensor:
-        """Probability of each text, (size,) float64."""
-        return self.log_reference.exp()
 
 
 @dataclass
@@ -139,25 +127,6 @@ def fresh_comparisons(known: Known, first: Tensor, second: Tensor, count: int, s
     return int(known.world.judge(*texts, draw).sum())
 
 
-def win_probability(known: Known, first: Tensor, second: Tensor) -> float:
-    """The exact probability that a text of the first distribution wins a judgement against one of the second."""
-    levels, mass = _by_level(known, first, second)
-    return (mass[0] @ torch.sigmoid(levels.unsqueeze(1) - levels) @ mass[1]).item()
-
-
-def best_accuracy(known: Known) -> float:
-    """The expected accuracy of the gold reward on pairs of the reference: E[max(p, 1 - p)], summed over all pairs."""
-    levels, (mass,) = _by_level(known, known.reference)
-    p = torch.sigmoid(levels.unsqueeze(1) - levels)
-    return (mass @ torch.maximum(p, 1 - p) @ mass).item()
-
-
-def _by_level(known: Known, *policies: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """The gold rewards that there are, ascending, and the probability that each policy has of each."""
-    levels, level = known.gold.unique(return_inverse=True)
-    return levels, [levels.new_zeros(len(levels)).index_add(0, level, policy) for policy in policies]
-
-
 def comparisons_needed(probability: float) -> int:
     """Comparisons for 80 % power of a one-sided test at 5 % that this exceeds 1/2 (normal approximation)."""
     spread = ONE_SIDED * 0.5 + POWER * math.sqrt(probability * (1 - probability))
@@ -170,14 +139,3 @@ def colleagues_choice(
     """A colleague's version of choose_n. Section 6 of lesson 7 asks what is wrong with it."""
     best = max(range(len(ns)), key=lambda i: second_score[i])
     return ns[best]
-
-
-def attempt(make: Callable[[], object], what: str) -> object | None:
-    """What `make()` gives, or None and a line that says why there is nothing: an unsolved exercise blocks no lesson."""
-    try:
-        return make()
-    except NotImplementedError:
-        print(f"{what}: not yet. It will be drawn here once its exercise is solved.")
-    except Exception as error:
-        print(f"{what}: {type(error).__name__}: {error}")
-    return None

@@ -21,8 +21,7 @@ def answer_of(lesson: str, name: str, device: str):
 
     namespace = {"__name__": "__main__", "device": device}
     for cell in read_source(lesson_sources()[lesson]).cells:
-        imports = cell.cell_type == "code" and "import reward_lab" in cell.source
-        if imports:
+        if cell.cell_type == "code" and "from reward_lab.lessons import start" in cell.source:
             exec(cell.source.split("\nSEED")[0], namespace)
     exec(right_answers(lesson)[name], namespace)
     return namespace[name]

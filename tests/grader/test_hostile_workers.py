@@ -138,7 +138,7 @@ def test_nothing_outlives_a_run_that_is_killed(options, pristine, right_answers,
     child = (
         "import subprocess, time\nsubprocess.Popen(['sleep', '500'], start_new_session=True)\ntime.sleep(500)"
     )
-    for number in range(2):
+    for number in range(8):  # enough for two to sleep at a time, though one worker may start late
         (tmp_path / f"{number}.ipynb").write_bytes(right_with(before=child)(pristine, right_answers))
     command = [
         sys.executable,

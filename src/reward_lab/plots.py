@@ -51,6 +51,45 @@ def new_panels(count: int, width: float = 5.2, height: float = 3.8) -> tuple[Fig
     return figure, axes[0]
 
 
+def new_diagram(
+    boxes: Sequence[tuple[float, float, str, str]],
+    arrows: Sequence[tuple[tuple[float, float], tuple[float, float], str]],
+    size: tuple[float, float],
+    limits: tuple[float, float],
+) -> tuple[Figure, Axes]:
+    """Boxes with words in them, and arrows between places.
+
+    Args:
+        boxes: (x, y, text, colour of the frame) of each, the place being its middle.
+        arrows: (start, end, colour) of each.
+        size: width and height in inches.
+        limits: the largest x and y; the least are 0.
+    """
+    figure, (axis,) = new_panels(1, *size)
+    axis.axis("off")
+    axis.set(xlim=(0, limits[0]), ylim=(0, limits[1]))
+    for x, y, text, colour in boxes:
+        frame = {"boxstyle": "round,pad=0.5", "facecolor": "none", "edgecolor": colour}
+        axis.text(x, y, text, ha="center", va="center", fontsize=10, bbox=frame)
+    for start, end, colour in arrows:
+        axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour})
+    return figure, axis
+
+
+def draw_band(
+    axis: Axes,
+    x: Sequence[float],
+    rows: Sequence[Sequence[float]],
+    style: tuple[str, str],
+    label: str,
+    alpha: float = 0.18,
+) -> None:
+    """The mean over seeds as a line, and their range as a band: one row of numbers a seed, (colour, line style)."""
+    values = np.array(rows)
+    axis.plot(x, values.mean(axis=0), color=style[0], linestyle=style[1], label=label)
+    axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=style[0], alpha=alpha, linewidth=0)
+
+
 def plot_bradley_terry(differences: Sequence[float] = (2.0, -2.0)) -> Figure:
     """The preference probability and the loss as functions of the reward difference, with points marked."""
     figure, (left, right) = new_panels(2)

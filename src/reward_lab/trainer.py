@@ -16,6 +16,14 @@ from .losses import bradley_terry_loss
 from .metrics import Pairs, preference_accuracy, score_in_batches
 
 
+def require_at_least_1(config: object, *names: str) -> None:
+    """Raise ValueError if one of these fields of a configuration is below 1; None is allowed."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{type(config).__name__}: {name} must be at least 1, got {value}")
+
+
 @dataclass
 class TrainConfig:
     """How to train. The defaults are the usual recipe's."""
@@ -38,10 +46,7 @@ class TrainConfig:
     """Show a bar within each epoch, if stderr is a terminal."""
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"TrainConfig: {name} must be at least 1, got {value}")
+        require_at_least_1(self, "epochs", "batch_size", "patience")
 
 
 @dataclass

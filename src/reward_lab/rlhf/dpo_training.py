@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ..metrics import Pairs
+from ..trainer import require_at_least_1
 from .dpo import Batch, dpo_step, sequence_log_probs
 from .policy import CausalPolicy, Policy
+from .training import TowardsOptimum
 from .worlds import World, expectation, kl_divergence
 
 Step = Callable[[nn.Module, nn.Module, torch.optim.Optimizer, Batch, float], float]
@@ -34,13 +36,11 @@ class DPOConfig:
     """Steps between two exact measurements."""
 
     def __post_init__(self):
-        for name in ("steps", "measure_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"DPOConfig: {name} must be at least 1, got {getattr(self, name)}")
+        require_at_least_1(self, "steps", "measure_every")
 
 
 @dataclass
-class DPOHistory:
+class DPOHistory(TowardsOptimum):
     """Values at some moments of a run; the first is before training. KL, gold and value are exact, by enumeration."""
 
     judgements: list[int] = field(default_factory=list)
@@ -62,10 +62,6 @@ class DPOHistory:
     seconds: float = 0.0
     """Processor time of the run, measurements included."""
 
-    def share_of_way(self, optimum: float) -> float:
-        """How much of the way from the first value to the optimum the last value stands: 1 is all of it."""
-        return (self.value[-1] - self.value[0]) / (optimum - self.value[0])
-
 
 def policy_pairs(world: World, count: int, seed: int) -> Source:
     """Pairs of texts that the policy writes itself, judged as they come: online DPO."""
@@ -74,7 +70,7 @@ def policy_pairs(world: World, count: int, seed: int) -> Source:
     def source(policy: Policy) -> Iterator[Pairs]:
         generator = torch.Generator(policy.base_logits.device).manual_seed(seed)
         while True:
-            yield _judged(world, policy.sample(2 * count, generator).cpu(), judge)
+            yield world.judged(*policy.sample(2 * count, generator).cpu().chunk(2), judge)
 
     return source
 
@@ -91,7 +87,7 @@ def uniform_pairs(world: World, count: int, seed: int) -> Source:
 
     def batch() -> Pairs:
         numbers = torch.randint(world.size, (2 * count,), generator=draw)
-        return _judged(world, world.token_ids(numbers), draw)
+        return world.judged(*world.token_ids(numbers).chunk(2), draw)
 
     return lambda policy: iter(batch, None)
 
@@ -160,12 +156,6 @@ def as_batch(model: CausalPolicy, pairs: Pairs, device: torch.device | str = "cp
     for side, token_ids in zip(("preferred", "rejected"), pairs, strict=True):
         batch[side], batch[f"{side}_mask"] = model.with_start(token_ids.to(device))
     return batch
-
-
-def _judged(world: World, texts: Tensor, draw: torch.Generator) -> Pairs:
-    first, second = texts.chunk(2)
-    wins = world.judge(first, second, draw).unsqueeze(1)
-    return torch.where(wins, first, second), torch.where(wins, second, first)
 
 
 class _Measure:

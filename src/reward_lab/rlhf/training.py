@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..trainer import require_at_least_1
 from .policy import Policy, ValueModel
 from .ppo import gae, policy_gradient_loss, ppo_loss
 from .worlds import World, expectation, kl_divergence
@@ -41,13 +42,21 @@ class RLConfig:
     """PPO: how much the advantages trust the rewards (1) or the critic (0)."""
 
     def __post_init__(self):
-        for name in ("updates", "batch_size", "measure_every", "passes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"RLConfig: {name} must be at least 1, got {getattr(self, name)}")
+        require_at_least_1(self, "updates", "batch_size", "measure_every", "passes")
+
+
+class TowardsOptimum:
+    """What histories of exact values share. Field: `value`, J at some moments; the first is before training."""
+
+    value: list[float]
+
+    def share_of_way(self, optimum: float) -> float:
+        """How much of the way from the first value to the optimum the last value stands: 1 is all of it."""
+        return (self.value[-1] - self.value[0]) / (optimum - self.value[0])
 
 
 @dataclass
-class RLHistory:
+class RLHistory(TowardsOptimum):
     """Exact values, by enumeration of all texts, at some moments of a run; the first is before training."""
 
     texts: list[int] = field(default_factory=list)
@@ -62,10 +71,6 @@ class RLHistory:
     """Expected true reward, which training never sees."""
     seconds: float = 0.0
     """Wall time of the run, measurements included."""
-
-    def share_of_way(self, optimum: float) -> float:
-        """How much of the way from the first value to the optimum the last value stands: 1 is all of it."""
-        return (self.value[-1] - self.value[0]) / (optimum - self.value[0])
 
 
 def kl_shaped_rewards(rewards: Tensor, log_probs: Tensor, reference_log_probs: Tensor, beta: float) -> Tensor:

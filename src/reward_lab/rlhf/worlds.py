@@ -89,7 +89,10 @@ class World:
         Returns:
             Preferred and rejected token ids, each (num_pairs, length) int64, on the CPU.
         """
-        first, second = self.sample_reference(2 * num_pairs, generator).chunk(2)
+        return self.judged(*self.sample_reference(2 * num_pairs, generator).chunk(2), generator)
+
+    def judged(self, first: Tensor, second: Tensor, generator: torch.Generator) -> Pairs:
+        """The same texts as preferred and rejected ones, each pair judged once; arguments as for `judge`."""
         first_wins = self.judge(first, second, generator).unsqueeze(1)
         return torch.where(first_wins, first, second), torch.where(first_wins, second, first)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .keys import COLUMNS, hash_of
+from .ties import Ties
 
 MOST, LONGEST, DEPTH = 16, 200, 3
 """Columns that are looked at, letters of a value, and columns inside columns."""
@@ -36,8 +37,6 @@ class ColumnTies:
         The column with the most different values comes first; another one joins it where together they tie no more than
         LARGEST of the pairs to each other.
         """
-        from .links import Ties
-
         found = []
         for name, (rows, keys) in self._values.items():
             rows, keys = np.array(rows), np.array(keys)

@@ -131,7 +131,7 @@ def evaluate(
         raise ValueError(
             f"--by {by}: {labelled.path.name} has no such column; it has {', '.join(labelled.columns)}"
         )
-    clusters = labelled.links.table().components(PROMPT)
+    clusters = labelled.links.table(near=False).components(PROMPT)
     first, *others = models.values()
     by = by or ("subset" if "subset" in labelled.columns else None)
     report = {"file": labelled.path.name, "model": next(iter(models)), "rows": len(groups)}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from .near import runs
+from .near import LONG_WORD, runs
 
 COLUMNS = ("prompt", "chosen", "preferred", "rejected", "margin")
 """The columns of a preference file."""
@@ -26,7 +26,6 @@ SPEAKS = re.compile(
 """Where the turn of the one who answers begins, in the templates in use."""
 BACK = 8
 """Words by which a common beginning may go on after the prompt, where both answers of a pair begin alike."""
-LONG_WORD = 20
 UNSEEN = re.compile("[\\u00ad\\u200b-\\u200f\\u2060\\ufeff]")
 """Characters without a width."""
 WORD = re.compile(r"\w+")

@@ -7,54 +7,13 @@ hashes; pairs that share a key are tied.
 
 import hashlib
 from array import array
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from .columns import ColumnTies
 from .keys import BOTH, NEAR, PROMPT, SHORT, TEXT, keys_of, normalised, runs_of, shared_items
 from .near import AT_LEAST, NOTHING, SIZE, TEMPLATE, near_ties, sketch
-
-
-@dataclass(frozen=True)
-class Ties:
-    """Which pairs share which keys, as arrays: what a split works with."""
-
-    keys: np.ndarray
-    """(m,) uint64."""
-    rows: np.ndarray
-    """(m,) uint32: the pair that has the key."""
-    kinds: np.ndarray
-    """(m,) uint8, see PROMPT and TEXT."""
-    pairs: int
-    without_prompt: int = 0
-    """Pairs of which no prompt was found."""
-    columns: tuple[str, ...] = ()
-    """Columns whose values tie pairs, because no prompt was found."""
-
-    @cached_property
-    def _nodes(self) -> np.ndarray:
-        return np.unique(self.keys, return_inverse=True)[1]
-
-    def components(self, kinds: int = NEAR) -> np.ndarray:
-        """(pairs,) uint64: tied pairs share a number, whatever the order of the file.
-
-        Args:
-            kinds: the last kind of key that ties.
-        """
-        used = self.kinds <= kinds
-        keys, rows, nodes = self.keys[used], self.rows[used], self._nodes[used]
-        label = np.full(self.pairs, np.iinfo(np.uint64).max)
-        np.minimum.at(label, rows, keys)
-        while True:  # the least key of a component spreads over it, one tie a round
-            least = np.full(nodes.max(initial=-1) + 1, np.iinfo(np.uint64).max)
-            np.minimum.at(least, nodes, label[rows])
-            spread = label.copy()
-            np.minimum.at(spread, rows, least[nodes])
-            if (spread == label).all():
-                return label
-            label = spread
+from .ties import Ties
 
 
 class Links:
@@ -95,8 +54,12 @@ class Links:
         """SHA-256 of the keys: files whose pairs are tied alike have the same."""
         return hashlib.sha256(self._keys.tobytes()).hexdigest()
 
-    def table(self) -> Ties:
-        """All keys but those of templates: what every text of the file begins or ends with ties nothing."""
+    def table(self, near: bool = True) -> Ties:
+        """All keys but those of templates: what every text of the file begins or ends with ties nothing.
+
+        Args:
+            near: look for prompts that are nearly the same, too. It takes longer than all the rest.
+        """
         kinds, lengths = np.array(self._kinds, np.uint8), np.array(self._lengths, np.uint32)
         template = max(len(self._beginning or ""), len(self._end or "")) if self.pairs > 1 else 0
         used = (kinds <= PROMPT) | (kinds >= TEXT) | (lengths > template)
@@ -105,11 +68,14 @@ class Links:
             for part, kind in ((self._keys, np.uint64), (self._rows, np.uint32), (kinds, np.uint8))
         )
         used = ~((kinds == NEAR) & _frequent(keys, self.pairs))
-        near, texts = near_ties(np.array(self._sketches, np.uint32).reshape(-1, SIZE))
-        parts = [(keys[used], rows[used], kinds[used]), (near, texts, np.full(len(near), NEAR))]
+        sketches = np.array(self._sketches, np.uint32).reshape(-1, SIZE)
+        parts = [(keys[used], rows[used], kinds[used])]
+        if near:
+            near_keys, texts = near_ties(sketches)
+            parts.append((near_keys, texts, np.full(len(near_keys), NEAR)))
         found = np.zeros(self.pairs, dtype=bool)
         found[rows[(kinds != BOTH) & (kinds < TEXT)]] = True
-        found[np.flatnonzero(np.array(self._sketches, np.uint32)[::SIZE] != NOTHING)] = True
+        found[sketches[:, 0] != NOTHING] = True
         names, by_column, tied = self._columns.ties(self.pairs)
         parts.append((by_column, tied, np.full(len(by_column), PROMPT)))
         kinds_of = (np.uint64, np.uint32, np.uint8)

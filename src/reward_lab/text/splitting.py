@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .keys import LADDER, PROMPT, SHORT
-from .links import Ties
 from .preferences import Preferences
+from .ties import Ties
 
 NEAR = 2.0
 """A split counts as near the share asked for up to this factor, either way."""

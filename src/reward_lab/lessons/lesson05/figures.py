@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_panels
+from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_diagram, new_panels
 from reward_lab.statistics.evaluation import best_of_k_accuracy
 
 from .experiments import Measured, colleagues_benchmark
@@ -18,9 +18,6 @@ Groups = Mapping[float, Sequence[Measured]]
 
 def plot_what_is_measured() -> Figure:
     """A diagram: who judges, what is trained on it, and the two rulers that it is held against."""
-    figure, (axis,) = new_panels(1, width=8.4, height=2.9)
-    axis.axis("off")
-    axis.set(xlim=(0, 10.6), ylim=(0, 3.4))
     boxes = (
         (1.3, 1.7, "judge\nquality + bias * length", BLUE),
         (4.6, 1.7, "8,000 pairs", BLUE),
@@ -28,16 +25,13 @@ def plot_what_is_measured() -> Figure:
         (9.4, 2.8, "pairs of the\nsame judge", ORANGE),
         (9.4, 0.6, "judge without bias,\nedits", GREEN),
     )
-    for x, y, text, color in boxes:
-        axis.text(x, y, text, ha="center", va="center", fontsize=10,
-                  bbox={"boxstyle": "round,pad=0.5", "facecolor": "none", "edgecolor": color})  # fmt: skip
-    for start, end, color in (
+    arrows = (
         ((2.8, 1.7), (3.8, 1.7), GREY),
         ((5.4, 1.7), (6.3, 1.7), GREY),
         ((7.9, 2.1), (8.5, 2.6), ORANGE),
         ((7.9, 1.3), (8.3, 0.8), GREEN),
-    ):
-        axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": color})
+    )
+    figure, axis = new_diagram(boxes, arrows, size=(8.4, 2.9), limits=(10.6, 3.4))
     axis.annotate("", (8.5, 3.0), (1.3, 2.35), arrowprops={
         "arrowstyle": "->", "color": ORANGE, "linestyle": "--", "connectionstyle": "arc3,rad=-0.12"})  # fmt: skip
     axis.text(4.6, 3.15, "the same bias on both ends", ha="center", fontsize=9, color=ORANGE)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_panels
+from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, draw_band, new_panels
 from reward_lab.rlhf.training import RLHistory
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
@@ -43,10 +43,8 @@ def plot_runs(
 
 
 def _band(axis: Axes, histories: Sequence[RLHistory], name: str, colour: str, style: str, label: str) -> None:
-    values = np.array([getattr(history, name) for history in histories])  # (seeds, moments)
-    texts = histories[0].texts
-    axis.plot(texts, values.mean(axis=0), color=colour, linestyle=style, label=label)
-    axis.fill_between(texts, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+    rows = [getattr(history, name) for history in histories]
+    draw_band(axis, histories[0].texts, rows, (colour, style), label, alpha=0.2)
 
 
 def plot_clipped_objective(clip: float = 0.2) -> Figure:

@@ -115,9 +115,7 @@ def judged_pairs(known: Known, policy: Tensor, count: int, seed: int) -> Pairs:
     """Texts of a policy against texts of the reference, each pair judged once: preferred and rejected token ids."""
     draw = torch.Generator().manual_seed(seed)
     first = draw_texts(known, policy, count, draw)
-    second = known.world.sample_reference(count, draw)
-    wins = known.world.judge(first, second, draw).unsqueeze(1)
-    return torch.where(wins, first, second), torch.where(wins, second, first)
+    return known.world.judged(first, known.world.sample_reference(count, draw), draw)
 
 
 def fresh_comparisons(known: Known, first: Tensor, second: Tensor, count: int, seed: int) -> int:

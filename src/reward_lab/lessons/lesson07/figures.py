@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_panels
+from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, draw_band, new_diagram, new_panels
 
 from .experiments import Curve
 
@@ -20,29 +20,24 @@ def _sqrt_axis(axis: Axes, most: float) -> None:
     axis.set_xlim(0, most)
 
 
-def _band(axis: Axes, x: Sequence[float], rows: Sequence[Sequence[float]], style: tuple, label: str) -> None:
-    """Mean over seeds, and their range."""
-    values = np.array(rows)
-    axis.plot(x, values.mean(axis=0), color=style[0], linestyle=style[1], label=label)
-    axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=style[0], alpha=0.18, linewidth=0)
-
-
 def _mean_kl(curves: Sequence[Curve]) -> np.ndarray:
     return np.array([one.kl for one in curves]).mean(axis=0)
 
 
 def plot_sampling() -> Figure:
     """Best-of-n as a diagram: who writes, who scores, who keeps, and who never has a say."""
-    figure, (axis,) = new_panels(1, width=8.0, height=2.6)
-    axis.axis("off")
-    axis.set(xlim=(0, 10), ylim=(0, 3))
-    boxes = ((1.2, 1.9, "reference policy\nwrites n answers"), (4.4, 1.9, "reward model\nscores each"),
-             (7.8, 1.9, "the highest score\nis sent"), (7.8, 0.5, "customer\n(gold reward)"))  # fmt: skip
-    for x, y, text in boxes:
-        axis.text(x, y, text, ha="center", va="center", fontsize=10,
-                  bbox={"boxstyle": "round,pad=0.5", "facecolor": "none", "edgecolor": BLUE})  # fmt: skip
-    for start, end in (((2.4, 1.9), (3.3, 1.9)), ((5.5, 1.9), (6.5, 1.9)), ((7.8, 1.35), (7.8, 1.0))):
-        axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": GREY})
+    boxes = (
+        (1.2, 1.9, "reference policy\nwrites n answers", BLUE),
+        (4.4, 1.9, "reward model\nscores each", BLUE),
+        (7.8, 1.9, "the highest score\nis sent", BLUE),
+        (7.8, 0.5, "customer\n(gold reward)", BLUE),
+    )
+    arrows = (
+        ((2.4, 1.9), (3.3, 1.9), GREY),
+        ((5.5, 1.9), (6.5, 1.9), GREY),
+        ((7.8, 1.35), (7.8, 1.0), GREY),
+    )
+    figure, axis = new_diagram(boxes, arrows, size=(8.0, 2.6), limits=(10, 3))
     axis.text(1.2, 0.6, "the score is never asked\nwhether it still knows", ha="center", va="center", fontsize=9,
               color=ORANGE)  # fmt: skip
     axis.annotate("", (4.3, 1.3), (2.5, 0.7), arrowprops={"arrowstyle": "->", "color": ORANGE})
@@ -60,14 +55,14 @@ def plot_overoptimization(
     """
     figure, axes = new_panels(2 if traces else 1, width=5.4, height=4.2)
     kl = _mean_kl(curves)
-    _band(axes[0], kl, [one.learnt for one in curves], STYLES[0], "learnt reward")
-    _band(axes[0], kl, [one.gold for one in curves], STYLES[1], "gold reward")
+    draw_band(axes[0], kl, [one.learnt for one in curves], STYLES[0], "learnt reward")
+    draw_band(axes[0], kl, [one.gold for one in curves], STYLES[1], "gold reward")
     for number, one in enumerate(curves):
         axes[0].plot(one.kl[one.peak], one.gold[one.peak], "v", color=GREY,
                      label=None if number else "highest gold, each seed")  # fmt: skip
     axes[0].set_ylabel("expected reward")
     if traces:
-        _band(axes[1], kl, [one.gold for one in curves], STYLES[1], "best-of-n")
+        draw_band(axes[1], kl, [one.gold for one in curves], STYLES[1], "best-of-n")
         for (name, group), (colour, style) in zip(
             traces.items(), (STYLES[0], STYLES[2], STYLES[3]), strict=False
         ):
@@ -99,7 +94,7 @@ def plot_estimates(
     figure, (axis,) = new_panels(1, width=7.2, height=4.0)
     exact = np.array(exact)
     axis.axhline(0, color=ORANGE, linestyle="--", label="exact")
-    _band(axis, ns, np.array(estimates) - exact, STYLES[0], "estimated from 4,096 texts (five sets)")
+    draw_band(axis, ns, np.array(estimates) - exact, STYLES[0], "estimated from 4,096 texts (five sets)")
     for (name, values), marker in zip(own.items(), "ox", strict=False):
         axis.plot(ns, values - exact, marker, color=GREY, label=name, markerfacecolor="none")
     axis.set_xscale("log", base=2)
@@ -129,10 +124,10 @@ def plot_second_model(curves: Sequence[Curve], gold: bool) -> Figure:
     """What two reward models say of best-of-n, against n, and the gold reward if asked for."""
     figure, (axis,) = new_panels(1, width=7.2, height=4.0)
     n = curves[0].n
-    _band(axis, n, [one.learnt for one in curves], STYLES[0], "reward model that picks")
-    _band(axis, n, [one.second for one in curves], STYLES[2], "second reward model, other pairs")
+    draw_band(axis, n, [one.learnt for one in curves], STYLES[0], "reward model that picks")
+    draw_band(axis, n, [one.second for one in curves], STYLES[2], "second reward model, other pairs")
     if gold:
-        _band(axis, n, [one.gold for one in curves], STYLES[1], "gold reward")
+        draw_band(axis, n, [one.gold for one in curves], STYLES[1], "gold reward")
     axis.set_xscale("log", base=2)
     axis.set(xlabel="n", ylabel="expected reward")
     axis.legend(fontsize=8)
@@ -150,7 +145,7 @@ def plot_remedies(curves: Mapping[str, Sequence[Curve]], best: float) -> Figure:
     for (name, group), style in zip(
         curves.items(), (STYLES[1], STYLES[3], STYLES[2], STYLES[0]), strict=False
     ):
-        _band(axis, group[0].n, [one.gold for one in group], style, name)
+        draw_band(axis, group[0].n, [one.gold for one in group], style, name)
     axis.axhline(best, color=GREY, linewidth=1, label=f"the best text of all ({best:g})")
     axis.set_xscale("log", base=2)
     axis.set(xlabel="n", ylabel="expected gold reward")

@@ -2,25 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_panels
+from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, draw_band, new_diagram, new_panels
 from reward_lab.rlhf import DPOHistory, RLHistory
 
 from .experiments import BETA, Limits, Way
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
-
-
-def _band(
-    axis: Axes, x: Sequence[float], rows: Sequence[Sequence[float]], style: tuple[str, str], label: str
-) -> None:
-    """Mean over seeds, and their range."""
-    values = np.array(rows)
-    axis.plot(x, values.mean(axis=0), color=style[0], linestyle=style[1], label=label)
-    axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=style[0], alpha=0.18, linewidth=0)
 
 
 def _line(axis: Axes, value: float, label: str, style: str = "-") -> None:
@@ -30,19 +20,21 @@ def _line(axis: Axes, value: float, label: str, style: str = "-") -> None:
 
 def plot_two_roads() -> Figure:
     """Who learns from whom: judgements to a policy by way of a reward model, and without one."""
-    figure, (axis,) = new_panels(1, width=8.4, height=3.2)
-    axis.axis("off")
-    axis.set(xlim=(0, 10), ylim=(0, 3.4))
-    boxes = ((1.2, 1.7, "judged pairs\n(preferred, rejected)", BLUE), (4.2, 2.7, "reward model", BLUE),
-             (6.4, 2.7, "PPO: write,\nscore, step", BLUE), (9.0, 1.7, "policy", BLUE),
-             (5.3, 0.7, "DPO: one loss on\nlog-probabilities", ORANGE))  # fmt: skip
-    for x, y, text, colour in boxes:
-        axis.text(x, y, text, ha="center", va="center", fontsize=10,
-                  bbox={"boxstyle": "round,pad=0.5", "facecolor": "none", "edgecolor": colour})  # fmt: skip
-    for start, end in (((2.3, 2.1), (3.3, 2.6)), ((5.1, 2.7), (5.5, 2.7)), ((7.3, 2.5), (8.4, 1.9)),
-                       ((2.3, 1.3), (3.9, 0.8)), ((6.7, 0.8), (8.4, 1.5))):  # fmt: skip
-        axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": GREY})
-    return figure
+    boxes = (
+        (1.2, 1.7, "judged pairs\n(preferred, rejected)", BLUE),
+        (4.2, 2.7, "reward model", BLUE),
+        (6.4, 2.7, "PPO: write,\nscore, step", BLUE),
+        (9.0, 1.7, "policy", BLUE),
+        (5.3, 0.7, "DPO: one loss on\nlog-probabilities", ORANGE),
+    )
+    arrows = (
+        ((2.3, 2.1), (3.3, 2.6), GREY),
+        ((5.1, 2.7), (5.5, 2.7), GREY),
+        ((7.3, 2.5), (8.4, 1.9), GREY),
+        ((2.3, 1.3), (3.9, 0.8), GREY),
+        ((6.7, 0.8), (8.4, 1.5), GREY),
+    )
+    return new_diagram(boxes, arrows, size=(8.4, 3.2), limits=(10, 3.4))[0]
 
 
 def plot_sources(
@@ -63,9 +55,9 @@ def plot_sources(
     _line(axis, limits.value, f"the best policy, J* = {limits.value:.2f}")
     if ppo:
         rows = [run.value for run in ppo]
-        _band(axis, ppo[0].texts, rows, STYLES[3], "PPO that is told the gold reward of each text")
+        draw_band(axis, ppo[0].texts, rows, STYLES[3], "PPO that is told the gold reward of each text")
     for (name, group), style in zip(runs.items(), STYLES, strict=False):
-        _band(axis, group[0].judgements, [run.value for run in group], style, f"DPO, {name}")
+        draw_band(axis, group[0].judgements, [run.value for run in group], style, f"DPO, {name}")
     if own:
         axis.plot(own.judgements, own.value, "o", color=GREY, markerfacecolor="none", label="your dpo_step")
     axis.set(
@@ -81,13 +73,13 @@ def plot_small(runs: Sequence[DPOHistory], best_loss: float, best_accuracy: floa
     """Ten epochs on the same pairs: training loss, held-out accuracy, and J, which no training sees."""
     figure, axes = new_panels(3, width=3.7, height=3.6)
     epochs = range(len(runs[0].value))
-    _band(axes[0], epochs[1:], [run.loss[1:] for run in runs], STYLES[0], "training loss")
+    draw_band(axes[0], epochs[1:], [run.loss[1:] for run in runs], STYLES[0], "training loss")
     _line(axes[0], best_loss, f"best possible on new pairs ({best_loss:.3f})")
     axes[0].set_ylabel("training loss (nats)")
-    _band(axes[1], epochs[1:], [run.accuracy[1:] for run in runs], STYLES[0], "held-out pairs")
+    draw_band(axes[1], epochs[1:], [run.accuracy[1:] for run in runs], STYLES[0], "held-out pairs")
     _line(axes[1], best_accuracy, f"best possible ({best_accuracy:.3f})")
     axes[1].set(ylabel="accuracy", ylim=(0.72, 0.83))
-    _band(axes[2], epochs, [run.value for run in runs], STYLES[1], "J")
+    draw_band(axes[2], epochs, [run.value for run in runs], STYLES[1], "J")
     _line(axes[2], limits.value, f"the best policy ({limits.value:.2f})")
     axes[2].set(ylabel="J = gold reward - 0.5 KL")
     for axis in axes:
@@ -101,7 +93,7 @@ def plot_log_ratios(runs: Sequence[DPOHistory], at_optimum: tuple[float, float])
     figure, (axis,) = new_panels(1, width=6.6, height=4.0)
     epochs = range(len(runs[0].value))
     for side, style, best in zip(("preferred", "rejected"), STYLES, at_optimum, strict=False):
-        _band(axis, epochs, [getattr(run, side) for run in runs], style, f"{side} texts")
+        draw_band(axis, epochs, [getattr(run, side) for run in runs], style, f"{side} texts")
         axis.axhline(best, color=style[0], linestyle=":", label=f"{side}, the best policy ({best:.2f})")
     axis.axhline(0, color=GREY, linewidth=1)
     axis.set(xlabel="epoch", ylabel="mean log-ratio to the reference (nats)")
@@ -117,7 +109,7 @@ def plot_logged(runs: Sequence[DPOHistory], best_loss: float, best_accuracy: flo
         (axes[0], "loss", "training loss (nats)", best_loss),
         (axes[1], "accuracy", "held-out accuracy", best_accuracy),
     ):
-        _band(axis, epochs, [getattr(run, part)[1:] for run in runs], STYLES[1], "hers")
+        draw_band(axis, epochs, [getattr(run, part)[1:] for run in runs], STYLES[1], "hers")
         _line(axis, best, f"best possible ({best:.3f})")
         axis.set(xlabel="epoch", ylabel=name)
         axis.legend(fontsize=8, loc="upper right" if part == "loss" else "lower right")
@@ -135,7 +127,7 @@ def plot_unlogged(
         (axes[1], "value", "J = gold reward - 0.5 KL"),
     ):
         for group, style, label in ((hers, STYLES[1], "hers"), (mended, STYLES[0], "sum over tokens")):
-            _band(axis, epochs, [getattr(run, part) for run in group], style, label)
+            draw_band(axis, epochs, [getattr(run, part) for run in group], style, label)
         best, cheap = getattr(limits, part), at_a_sixth.gold - BETA * at_a_sixth.kl
         _line(axis, best, f"the best policy ({best:.2f})")
         cheap = at_a_sixth.kl if part == "kl" else cheap

@@ -82,11 +82,7 @@ def _own_reference(policy, reference, optimizer, batch, beta):
 
 
 def _roles_swapped(policy, reference, optimizer, batch, beta):
-    loss = _loss(reference, policy, batch, beta)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+    return right_step(reference, policy, optimizer, batch, beta)
 
 
 def _gradients_in_the_reference(policy, reference, optimizer, batch, beta):

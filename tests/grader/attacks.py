@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from grader.demo_class import fill
+from grader.intake import take_in
 
 WRONG = "def preference_accuracy(reward_preferred, reward_rejected):\n    return 0.123\n"
 CHECKS = (
@@ -28,6 +29,21 @@ LEFTOVERS = ("/tmp/pwned", "/tmp/seen", "/tmp/x", "/dev/shm/x")
 def points(verdict) -> dict[str, float]:
     """What each check of a verdict gave."""
     return {check.grade_id: check.score for check in verdict.checks}
+
+
+def graded(worker, content: bytes, lesson: str, pristine, folder):
+    """The verdict of a worker on a submission with this content.
+
+    Args:
+        worker: a `grader.verify.Worker`.
+        content: of the file.
+        lesson: its name.
+        pristine: the lesson as it was handed out.
+        folder: where the file is put.
+    """
+    file = folder / f"{lesson}.ipynb"
+    file.write_bytes(content)
+    return worker.grade(take_in(file, {lesson: pristine}, lesson)).verdict
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from grader.intake import take_in
 from grader.settings import Settings
 from grader.verify import Worker
 
 from ..conftest import LESSON
+from .attacks import graded
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,6 @@ def verdict_of(worker, pristine, right_answers, tmp_path):
     """Grades what `make(pristine, right_answers)` hands in."""
 
     def grade(make):
-        file = tmp_path / f"{LESSON}.ipynb"
-        file.write_bytes(make(pristine, right_answers))
-        return worker.grade(take_in(file, {LESSON: pristine}, LESSON)).verdict
+        return graded(worker, make(pristine, right_answers), LESSON, pristine, tmp_path)
 
     return grade

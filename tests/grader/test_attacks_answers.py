@@ -11,13 +11,12 @@ import pytest
 
 from grader.demo_class import fill, right_answers
 from grader.gradebook import pristine_lessons
-from grader.intake import take_in
 from grader.project import own_project
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
 
-from .attacks import HONEST, answer, points
+from .attacks import HONEST, answer, graded, points
 
 pytestmark = [
     pytest.mark.slow,
@@ -113,12 +112,6 @@ TIMEOUT = 20
 @pytest.fixture(scope="module")
 def lessons(course):
     return pristine_lessons(course)
-
-
-def graded(worker, content: bytes, lesson: str, pristine, folder):
-    file = folder / f"{lesson}.ipynb"
-    file.write_bytes(content)
-    return worker.grade(take_in(file, {lesson: pristine}, lesson)).verdict
 
 
 @pytest.mark.parametrize("road", ROADS)

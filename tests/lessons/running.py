@@ -50,6 +50,12 @@ def printed(notebook: NotebookNode) -> str:
     return "".join(o.text for c in notebook.cells for o in c.get("outputs", []) if o.output_type == "stream")
 
 
+def numbers_after(words: str, text: str) -> list[float]:
+    """All numbers that stand after these words in their line, which is the only one that has them."""
+    (rest,) = re.findall(re.escape(words) + "(.*)", text)
+    return [float(x.replace(",", "")) for x in re.findall(r"-?\d[\d,]*\.?\d*", rest)]
+
+
 def written(lesson: str) -> str:
     """All prose of a lesson's source, one space in place of each run of white space."""
     notebook = read_source(lesson_sources()[lesson])

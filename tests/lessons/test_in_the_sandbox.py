@@ -6,10 +6,11 @@ import pytest
 
 from grader.demo_class import fill, right_answers
 from grader.gradebook import pristine_lessons
-from grader.intake import take_in
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
+
+from ..grader.attacks import graded
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,12 +46,11 @@ def grade(course, tmp_path_factory):
     pristine = pristine_lessons(course)
     with Worker(Settings("secret")) as worker:
 
-        def graded(lesson, answers):
-            file = tmp_path_factory.mktemp("submitted") / f"{lesson}.ipynb"
-            file.write_text(json.dumps(fill(pristine[lesson], answers)), encoding="utf-8")
-            return worker.grade(take_in(file, pristine, lesson)).verdict
+        def grade(lesson, answers):
+            content = json.dumps(fill(pristine[lesson], answers)).encode()
+            return graded(worker, content, lesson, pristine[lesson], tmp_path_factory.mktemp("submitted"))
 
-        yield graded
+        yield grade
 
 
 @pytest.mark.parametrize("lesson", WRITTEN)

@@ -38,21 +38,12 @@ def sequence_log_probs(logits: Tensor, token_ids: Tensor, mask: Tensor) -> Tenso
     return log_probs.masked_fill(~counts, 0.0).sum(dim=1)  # (batch, seq - 1) -> (batch,)
 
 
-def _lead(
-    name: str,
-    policy_preferred: Tensor,
-    policy_rejected: Tensor,
-    reference_preferred: Tensor,
-    reference_rejected: Tensor,
-) -> Tensor:
-    """(batch,) the log-ratio of the preferred text minus that of the rejected one; none of the four is broadcast."""
-    log_probs = policy_preferred, policy_rejected, reference_preferred, reference_rejected
+def _hold_to_one_shape(name: str, *log_probs: Tensor) -> None:
     shapes = {tuple(x.shape) for x in log_probs}
     if len(shapes) > 1 or log_probs[0].dim() != 1:
         raise ValueError(
             f"{name}: all four must have the same shape (batch,), got {', '.join(map(str, shapes))}"
         )
-    return (policy_preferred - policy_rejected) - (reference_preferred - reference_rejected).detach()
 
 
 def dpo_loss(
@@ -80,7 +71,8 @@ def dpo_loss(
     Raises:
         ValueError: the shapes differ.
     """
-    h = _lead("dpo_loss", policy_preferred, policy_rejected, reference_preferred, reference_rejected)
+    _hold_to_one_shape("dpo_loss", policy_preferred, policy_rejected, reference_preferred, reference_rejected)
+    h = (policy_preferred - policy_rejected) - (reference_preferred - reference_rejected).detach()
     return (-(1 - smoothing) * F.logsigmoid(beta * h) - smoothing * F.logsigmoid(-beta * h)).mean()
 
 
@@ -103,7 +95,8 @@ def ipo_loss(
     Raises:
         ValueError: the shapes differ.
     """
-    h = _lead("ipo_loss", policy_preferred, policy_rejected, reference_preferred, reference_rejected)
+    _hold_to_one_shape("ipo_loss", policy_preferred, policy_rejected, reference_preferred, reference_rejected)
+    h = (policy_preferred - policy_rejected) - (reference_preferred - reference_rejected).detach()
     return (h - 1 / (2 * tau)).square().mean()
 
 

@@ -8,15 +8,10 @@ import torch
 from reward_lab import statistics
 from reward_lab.lessons.lesson03 import experiments
 
-from ..running import printed, quoted, run_once
+from ..running import quoted
 
 pytestmark = pytest.mark.slow
-NAME = "03_noise_ties_calibration"
-
-
-@pytest.fixture(scope="module")
-def text(shared_folder):
-    return printed(run_once(NAME, "source", shared_folder)[0])
+LESSON = "03_noise_ties_calibration"
 
 
 def numbers(pattern: str, text: str) -> list[float]:
@@ -151,37 +146,37 @@ def test_the_numbers_worked_by_hand_are_right():
     """0.1 s: no run is needed."""
     margins = torch.tensor([2.0, -1.0], dtype=torch.float64)
     label, loss, second, second_loss, mean = quoted(
-        NAME,
+        LESSON,
         r"= #$, loss #. The second $0.9 \cdot 0.2689 + 0.1 \cdot 0.7311 = #$, loss #. The mean is #",
     )
     corrected = [statistics.flip_corrected_loss(margin[None], 0.1).item() for margin in margins]
     assert (loss, second_loss) == tuple(round(value, 4) for value in corrected)
     assert (label, second) == tuple(round(float(torch.exp(-torch.tensor(value))), 4) for value in corrected)
     assert mean == round(statistics.flip_corrected_loss(margins, 0.1).item(), 4)
-    (smoothed,) = quoted(NAME, r"0.3133 = 1.2133$. The mean is #")
+    (smoothed,) = quoted(LESSON, r"0.3133 = 1.2133$. The mean is #")
     assert smoothed == round(statistics.smoothed_bt_loss(margins, 0.1).item(), 4)
 
 
 def test_people_agree_as_often_as_the_text_says(text):
-    (percent,) = quoted(NAME, "People agree with each other on # % of pairs here")
+    (percent,) = quoted(LESSON, "People agree with each other on # % of pairs here")
     p = experiments.draw_world(200_000, 7).p
     assert 100 * (p**2 + (1 - p) ** 2).mean() == pytest.approx(percent, abs=0.4)
     assert numbers(r"two people agree on ([\d.]+)% of pairs", text)[0] == pytest.approx(percent, abs=0.5)
-    model, people = quoted(NAME, "(in the lesson's world # against #)")
+    model, people = quoted(LESSON, "(in the lesson's world # against #)")
     (best,) = numbers(r"Bayes accuracy .* ([\d.]+)", text)
     assert best == pytest.approx(model, abs=0.006) and people == percent / 100
 
 
 def test_the_numbers_that_the_text_quotes_are_those_of_the_run(text):
     noisy, true = quoted(
-        NAME, "a perfect model scores # against the noisy labels, and about # against what people prefer"
+        LESSON, "a perfect model scores # against the noisy labels, and about # against what people prefer"
     )
     assert numbers(r"   0.2 +([\d.]+) ", text)[0] == pytest.approx(noisy, abs=0.005)
     assert numbers(r"Bayes accuracy .* ([\d.]+)", text)[0] == pytest.approx(true, abs=0.006)
-    (scale,) = quoted(NAME, "The rewards shrink to # of their scale, and the accuracy hardly moves")
+    (scale,) = quoted(LESSON, "The rewards shrink to # of their scale, and the accuracy hardly moves")
     low, high = numbers(r"flip rate 0.2: scale ([\d.]+) to ([\d.]+)", text)
     assert scale - 0.04 < low <= high < scale + 0.04
-    before, after = quoted(NAME, "The ECE falls from about # to below #")
+    before, after = quoted(LESSON, "The ECE falls from about # to below #")
     plain = numbers(r"plain network +ECE ([\d.]+)", text)[0]
     scaled = numbers(r"after division by .* ECE ([\d.]+)", text)[0]
     chance = numbers(r"on as many labels: about ([\d.]+)", text)[0]

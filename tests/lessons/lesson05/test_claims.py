@@ -11,53 +11,44 @@ from reward_lab import statistics
 from reward_lab.lessons.lesson05 import predict
 from reward_lab.lessons.lesson05.world import Answers, draw_answers, in_three_styles, with_one_more_filler
 
-from ..running import printed, quoted, run_once
+from ..running import numbers_after, quoted
 
 pytestmark = pytest.mark.slow
 LESSON = "05_evaluating_reward_models"
 
 
-@pytest.fixture(scope="module")
-def text(shared_folder):
-    return printed(run_once(LESSON, "source", shared_folder)[0])
-
-
-def numbers(line: str, text: str) -> list[float]:
-    """All numbers that stand after this text in its line."""
-    (rest,) = re.findall("^" + re.escape(line) + "(.*)", text, re.MULTILINE)
-    return [float(x.replace(",", "")) for x in re.findall(r"-?\d[\d,]*\.?\d*(?:e-?\d+)?", rest)]
-
-
 def test_accuracy_rises_with_the_own_judge_and_falls_with_the_fair_one_in_five_of_five(text):
-    own = {lam: numbers(f"bias {lam}: own judge ", text) for lam in (0.0, 0.2, 0.4)}
+    own = {lam: numbers_after(f"bias {lam}: own judge ", text) for lam in (0.0, 0.2, 0.4)}
     limits = [row[5] for row in own.values()]
     assert np.allclose(limits, (0.811, 0.823, 0.845), atol=2e-3)
     assert all(
         limit - 0.015 < a < limit for row, limit in zip(own.values(), limits, strict=True) for a in row[:5]
     )
     assert max(own[0.0][:5]) < min(own[0.2][:5]) and max(own[0.2][:5]) < min(own[0.4][:5])
-    fair = {lam: numbers(f"bias {lam}: judge without bias ", text) for lam in (0.0, 0.2, 0.4)}
+    fair = {lam: numbers_after(f"bias {lam}: judge without bias ", text) for lam in (0.0, 0.2, 0.4)}
     assert fair[0.0][1] > fair[0.2][2] and fair[0.2][1] > fair[0.4][2]  # ranges do not touch
     assert abs(fair[0.4][0] - 0.72) < 0.01 and abs(fair[0.0][0] - 0.81) < 0.01
     assert quoted(LESSON, "About #. While the one accuracy rises the other falls, in five of five.") == [0.72]
 
 
 def test_best_of_16_gets_longer_and_worse(text):
-    rows = [numbers(f"bias {lam}: best of 16 has quality ", text) for lam in (0.0, 0.2, 0.4)]
+    rows = [numbers_after(f"bias {lam}: best of 16 has quality ", text) for lam in (0.0, 0.2, 0.4)]
     quality, length = ([row[i] for row in rows] for i in (0, 1))
     assert quality[0] > quality[1] + 0.1 > quality[2] + 0.3 and length[0] + 1 < length[1] < length[2] - 0.5
 
 
 def test_correlation_does_not_tell_the_two_apart_and_the_edit_does(text):
     biased, honest = (
-        numbers("bias 0.2:                     ", text),
-        numbers("no bias, good answers longer: ", text),
+        numbers_after("bias 0.2:                     ", text),
+        numbers_after("no bias, good answers longer: ", text),
     )
     assert min(biased) < max(honest) and min(honest) < max(biased)  # "the ranges overlap"
-    found = numbers("bias 0.2                     ", text)
-    nothing = numbers("no bias, good answers longer ", text)
+    found = numbers_after("bias 0.2                     ", text)
+    nothing = numbers_after("no bias, good answers longer ", text)
     assert min(found) > 0.15 and max(map(abs, nothing)) < 0.05
-    assert numbers("largest standard error: ", text)[0] < 0.002 < np.std(found)  # "the spread is much larger"
+    assert (
+        numbers_after("largest standard error: ", text)[0] < 0.002 < np.std(found)
+    )  # "the spread is much larger"
 
 
 def test_the_slope_alone_finds_a_bias_of_almost_02_too_much(text):
@@ -81,7 +72,7 @@ def test_length_control_brings_the_win_rate_near_that_of_a_fair_judge(text):
 
 def test_hard_falls_below_guessing_in_five_of_five(text):
     table = {
-        (lam, kind): numbers(f"bias {lam}, {kind:6s}: ", text)
+        (lam, kind): numbers_after(f"bias {lam}, {kind:6s}: ", text)
         for lam in (0.0, 0.2, 0.4)
         for kind in ("easy", "normal", "hard")
     }
@@ -98,14 +89,14 @@ def test_hard_falls_below_guessing_in_five_of_five(text):
 def test_the_benchmark_gives_full_marks_for_nothing_and_mended_a_quarter(text):
     wrong, right = re.findall(r"^a model that has learnt nothing: (.*)$", text, re.MULTILINE)
     assert (wrong, right) == ("1.000", "0.250")
-    mended = {lam: numbers(f"bias {lam}, mended: ", text) for lam in (0.0, 0.2, 0.4)}
+    mended = {lam: numbers_after(f"bias {lam}, mended: ", text) for lam in (0.0, 0.2, 0.4)}
     assert min(mended[0.0]) > 0.99 and max(mended[0.2]) < 0.9 and abs(np.mean(mended[0.4]) - 0.7) < 0.03
     block = text[text.index("questions, a coin would get") :]
     for lam in (0.2, 0.4):
         his = [float(x) for x in re.findall(rf"^bias {lam}: (.*)$", block, re.MULTILINE)[0].split()]
         assert all(a > b + 0.05 for a, b in zip(his, mended[lam], strict=True))
     for lam in (0.0, 0.2, 0.4):
-        ties = numbers(f"bias {lam}: ties at the top ", text)
+        ties = numbers_after(f"bias {lam}: ties at the top ", text)
         assert np.mean(ties[:5]) > 0.5 and ties[5:] == [0.0] * 5
     low, high = (torch.sigmoid(torch.tensor(r + 8.0)).bfloat16() for r in (-1.5, 1.0))
     assert low == high and torch.sigmoid(torch.tensor([6.5, 9.0])).tolist() == pytest.approx(
@@ -114,7 +105,9 @@ def test_the_benchmark_gives_full_marks_for_nothing_and_mended_a_quarter(text):
 
 
 def test_rewardbenchs_numbers_are_reproduced(text):
-    assert numbers("right counts: ", text) == [0.7686] and numbers("swapped counts: ", text) == [0.8076]
+    assert numbers_after("right counts: ", text) == [0.7686] and numbers_after("swapped counts: ", text) == [
+        0.8076
+    ]
 
 
 def test_the_paired_test_needs_two_thousand_pairs(text):

@@ -7,15 +7,10 @@ import pytest
 from reward_lab import rlhf
 from reward_lab.lessons.lesson06 import experiments, predict
 
-from ..running import printed, quoted, run_once, written
+from ..running import quoted, written
 
 pytestmark = pytest.mark.slow
 LESSON = "06_policy_gradients_ppo"
-
-
-@pytest.fixture(scope="module")
-def text(shared_folder):
-    return printed(run_once(LESSON, "source", shared_folder)[0])
 
 
 def numbers(pattern: str, text: str) -> list[float]:

@@ -6,16 +6,11 @@ import pytest
 
 from reward_lab.lessons.lesson07 import predict
 
-from ..running import printed, run_once
+from ..running import numbers_after
 
 pytestmark = pytest.mark.slow
 LESSON = "07_overoptimization"
 SEEDS = 5
-
-
-@pytest.fixture(scope="module")
-def text(shared_folder):
-    return printed(run_once(LESSON, "source", shared_folder)[0])
 
 
 def rows(pattern: str, text: str, count: int = SEEDS) -> list[tuple[float, ...]]:
@@ -25,14 +20,8 @@ def rows(pattern: str, text: str, count: int = SEEDS) -> list[tuple[float, ...]]
     return [tuple(float(x.replace(",", "")) for x in ([r] if isinstance(r, str) else r)) for r in found]
 
 
-def numbers(line: str, text: str) -> list[float]:
-    """All numbers that stand after this text in its line."""
-    (rest,) = re.findall(re.escape(line) + "(.*)", text)
-    return [float(x.replace(",", "")) for x in re.findall(r"-?\d[\d,]*\.?\d*", rest)]
-
-
 def test_the_reward_models_are_good_and_below_their_limit(text):
-    (limit,) = numbers("the gold reward itself, the best possible:", text)
+    (limit,) = numbers_after("the gold reward itself, the best possible:", text)
     assert abs(limit - 0.8128) < 1e-3
     for accuracy, correlation in rows(
         r"^reward model \d: held-out accuracy ([\d.]+), correlation with gold ([\d.]+)", text
@@ -47,11 +36,11 @@ def test_the_kl_follows_its_bound(text):
     assert all(kl <= bound + 1e-4 for _, kl, bound in table)
     assert all(bound - kl < 1e-3 for n, kl, bound in table if n <= 65536)
     assert table[-1][0] == 2**20 and 12.8 < table[-1][1] < 13.0  # "13 nats"
-    assert numbers("the first power of two beyond 2.4 nats:", text)[0] == 32  # "about 30"
+    assert numbers_after("the first power of two beyond 2.4 nats:", text)[0] == 32  # "about 30"
 
 
 def test_the_estimate_is_good_but_for_its_end_and_the_readers_functions_agree(text):
-    middle, more, end = numbers("range of the five estimates:", text)[0::2]
+    middle, more, end = numbers_after("range of the five estimates:", text)[0::2]
     assert middle < 0.1 and more < 0.6 and end > 2
     (exact,) = rows(r"^your best_of_n: at most ([\d.]+) from", text, 1)
     (estimate,) = rows(r"^your estimate, first set: at most ([\d.]+) from", text, 1)
@@ -72,7 +61,9 @@ def test_the_optimum_has_more_learnt_reward_and_less_gold_and_ppo_goes_the_same_
         r"^at ([\d.]+) nats, optimum minus best-of-1,024: learnt ([-+\d.]+), gold ([-+\d.]+)", text
     ):
         assert 5.9 < kl < 6 and 0 < learnt < 0.15 and gold < -0.2
-    free, penalised = (numbers(f"PPO, {name}: ends at KL", text) for name in ("no penalty", "beta 0.25 "))
+    free, penalised = (
+        numbers_after(f"PPO, {name}: ends at KL", text) for name in ("no penalty", "beta 0.25 ")
+    )
     assert min(free[:SEEDS]) > 17 and max(free[SEEDS:]) < -1.68  # "far below"
     assert min(penalised[:SEEDS]) > 3.5 and max(penalised[:SEEDS]) < 5.5 and min(penalised[SEEDS:]) > 1.8
 
@@ -90,7 +81,7 @@ def test_the_second_model_never_sees_the_turn_and_a_few_comparisons_do(text):
         r"^second model \d: held-out accuracy ([\d.]+), correlation with the first ([\d.]+)", text
     ):
         assert 0.73 < accuracy < 0.81 and agree > 0.9
-    assert numbers("she chooses n =", text) == [2**20] * SEEDS
+    assert numbers_after("she chooses n =", text) == [2**20] * SEEDS
     assert "gold has turned in 5 of 5" in text
     for p, needed, near in rows(r"with p = ([\d.]+): (\d+) comparisons; .*: (\d+)$", text):
         assert 0.65 < p < 0.75 and 25 <= needed <= 60 and 100 < near < 800  # "about 50", "some hundreds"
@@ -101,7 +92,7 @@ def test_the_second_model_never_sees_the_turn_and_a_few_comparisons_do(text):
 
 def test_both_remedies_end_above_one_model_in_five_of_five_and_none_is_a_cure(text):
     ways = ("one model", "five, mean", "five, uwo", "own texts labelled")
-    table = {way: numbers(f"{way:18s} ", text) for way in ways}
+    table = {way: numbers_after(f"{way:18s} ", text) for way in ways}
     tops, ends = ({way: row[a:b] for way, row in table.items()} for a, b in ((0, 5), (5, 10)))
 
     def above(way: str) -> int:

@@ -27,7 +27,6 @@ from .margins import (
 dpo_loss = Exercise(
     "dpo_loss",
     first_step="Compute the margin of the first pair of the example by hand: two log-ratios, one minus the other.",
-    withholds=("reward_lab.rlhf.dpo._lead",),
 )
 
 

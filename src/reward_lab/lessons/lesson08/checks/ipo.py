@@ -27,7 +27,6 @@ from .margins import (
 ipo_loss = Exercise(
     "ipo_loss",
     first_step="Say in words where this loss is 0, and how far the first pair of the example is from there.",
-    withholds=("reward_lab.rlhf.dpo._lead",),
 )
 
 

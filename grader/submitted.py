@@ -5,8 +5,6 @@ import hashlib
 import logging
 from pathlib import Path
 
-from nbgrader.utils import parse_utc
-
 PICTURE_TYPES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
 }  # fmt: skip
@@ -70,6 +68,8 @@ def content_digest(file: Path) -> bytes:
 
 def handed_in_at(folder: Path | str, log: logging.Logger | None = None) -> datetime.datetime | None:
     """When a submission came, in UTC, by its timestamp.txt; None if there is none, or it holds no date."""
+    from nbgrader.utils import parse_utc  # here: it takes a second, which processes that only grade don't need
+
     file = Path(folder) / "timestamp.txt"
     try:
         return parse_utc(file.read_text(encoding="utf-8-sig").strip()) if file.is_file() else None

@@ -14,7 +14,8 @@ from .running import run_once
 
 pytestmark = pytest.mark.slow
 LESSONS = list(lesson_sources())
-SECONDS = 180  # the promise is 60 (bench measures it); a busy machine must not fail a test
+SECONDS = 300
+"""Of CPU time. The promise is 120 (bench measures it); a core whose other half is busy takes over twice as long."""
 
 
 @pytest.fixture(params=LESSONS)

@@ -14,6 +14,7 @@ import io
 import pickle
 import sys
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,7 +89,8 @@ def _key(value) -> str | None:
 
 
 class _ByValue(cloudpickle.Pickler):
-    """Pickles a tensor as its values: torch's own way writes addresses too."""
+    """Pickles a tensor as its values, where torch writes addresses too; and code without the name of its cell's file,
+    which is another one in each kernel."""
 
     def reducer_override(self, value):
         if isinstance(value, torch.Tensor):
@@ -98,7 +100,13 @@ class _ByValue(cloudpickle.Pickler):
             )
         if isinstance(value, torch.Generator):
             return tuple, ((value.get_state().numpy().tobytes(),),)
+        if isinstance(value, types.CodeType) and value.co_filename:
+            return _same, (value.replace(co_filename=""),)
         return super().reducer_override(value)
+
+
+def _same(value):
+    return value
 
 
 def _generators() -> tuple:

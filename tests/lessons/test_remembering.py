@@ -40,6 +40,21 @@ def test_equal_arguments_give_the_first_result_and_what_it_printed(tmp_path, cap
     assert capsys.readouterr().out == "step 1\n" * 2
 
 
+def test_a_function_of_another_kernels_cell_is_the_same_function(tmp_path):
+    function, calls = counted(lambda loss: loss(1))
+    call = remembered(function, tmp_path)
+    for kernel in ("1", "2"):
+        cell = {}
+        exec(
+            compile(
+                "def loss(x):\n    return [y + 1 for y in (x, 2)]", f"/tmp/ipykernel_{kernel}/1.py", "exec"
+            ),
+            cell,
+        )
+        call(cell["loss"])
+    assert len(calls) == 1
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -25,7 +25,7 @@ import torch
 WORTH_KEEPING = 0.1
 """Seconds of CPU time: what takes less is computed again."""
 
-LOOPS = {"06": ("reward_lab.rlhf.train_ppo", "reward_lab.rlhf.train_reinforce")}
+LOOPS = dict.fromkeys(("06", "07"), ("reward_lab.rlhf.train_ppo", "reward_lab.rlhf.train_reinforce"))
 """Lesson -> functions of the package that it calls itself, and that take long."""
 
 

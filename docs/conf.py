@@ -33,6 +33,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_show_copyright = False
+html_domain_indices = False
 html_last_updated_fmt = None
 html_permalinks_icon = "#"
 pygments_style = "a11y-high-contrast-light"

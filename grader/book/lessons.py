@@ -14,6 +14,8 @@ from ..headless import execute
 from ..project import Project
 
 PACKAGES = ("torch", "numpy", "matplotlib", "ipython", "transformers", "trl")
+CELL_TIMEOUT = 1200
+"""Seconds. No cell takes more than ten by itself, but others may use the machine."""
 
 
 def lesson_notebook(project: Project, lesson: str, solved: bool) -> NotebookNode:
@@ -40,7 +42,7 @@ def executed(project: Project, lesson: str, solved: bool, cache: Path) -> Notebo
     kept = cache / f"{lesson}-{kind}-{_key(project, lesson, notebook)}.ipynb"
     if not kept.exists():
         print(f"running {lesson} ({kind})", flush=True)
-        result = execute(notebook, project.root)
+        result = execute(notebook, project.root, timeout=CELL_TIMEOUT)
         cache.mkdir(parents=True, exist_ok=True)
         for old in cache.glob(f"{lesson}-{kind}-*.ipynb"):
             old.unlink()

@@ -1,10 +1,16 @@
-"""Formulas as MathML: every browser of today renders it, without a script, a font or a network. A Sphinx extension."""
+"""Formulas as MathML: every browser of today renders it, without a script or the network. A Sphinx extension."""
 
 import html
+import re
 
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+
+FUNCTION = r"<mi>(?:ln|log|exp|tanh|min|max)</mi>"
+AFTER = re.compile(rf"({FUNCTION})(?=<m(?!o[ >]))")
+BEFORE = re.compile(rf"(</m(?:i|n|sub|sup|subsup|frac|row)>)(?={FUNCTION})")
+SPACE = '<mspace width="0.1667em"></mspace>'
 
 
 def mathml(tex: str, display: str) -> str:
@@ -15,6 +21,8 @@ def mathml(tex: str, display: str) -> str:
         display: `inline` or `block`.
     """
     element = convert(tex, display=display)
+    # TeX sets a thin space around the name of a function, except before its parentheses; the converter sets none.
+    element = BEFORE.sub(rf"\1{SPACE}", AFTER.sub(rf"\1{SPACE}", element))
     return element.replace("<math ", f'<math aria-label="{html.escape(" ".join(tex.split()))}" ', 1)
 
 

@@ -12,6 +12,7 @@ from ..project import Project, ProjectError, own_project
 from .lesson_pages import lesson_page
 from .lessons import executed, lesson_notebook
 from .links import Links
+from .proof import complaints
 from .prose import pages_of, prose_pages
 from .reference import reference_pages
 from .teaching import teaching_page
@@ -44,7 +45,8 @@ def build_book(book: Book) -> None:
     """Build the site.
 
     Raises:
-        ProjectError: a link leads nowhere, or Sphinx found something to complain of; it has said what.
+        ProjectError: a link leads nowhere, Sphinx complains, or the site does not hold what `proof` asks of it. A public
+            site that holds an answer is deleted.
     """
     write_sources(book)
     shutil.rmtree(book.output, ignore_errors=True)
@@ -57,6 +59,11 @@ def build_book(book: Book) -> None:
         raise ProjectError("Sphinx has something to complain of, see above")
     (book.output / ".buildinfo").unlink(missing_ok=True)
     (book.output / ".nojekyll").touch()
+    found = complaints(book.output, book.project, public=not book.instructor)
+    if found:
+        if not book.instructor:
+            shutil.rmtree(book.output)
+        raise ProjectError("\n".join(["the site does not hold:", *found]))
 
 
 def write_sources(book: Book) -> None:

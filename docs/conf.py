@@ -11,6 +11,7 @@ edition = "Instructor's edition" if tags.has("instructor") else ""  # noqa: F821
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "grader.book.mathml"]
 exclude_patterns = ["_static/notebooks"]
 nb_execution_mode = "off"
+nb_merge_streams = True
 nb_ipywidgets_js = {}  # nothing comes from the network
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4

@@ -17,7 +17,9 @@ from .site import Book, build_book
 def main(argv: list[str] | None = None) -> int:
     own = own_project()
     parser = argparse.ArgumentParser(prog="python -m grader.book", description=__doc__.split("\n")[0])
-    parser.add_argument("--instructor", action="store_true", help="the instructor's edition, which holds the answers")
+    parser.add_argument(
+        "--instructor", action="store_true", help="the instructor's edition, which holds the answers"
+    )
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to; it is emptied first")
     parser.add_argument("--lessons", nargs="+", default=[], choices=own.lesson_sources(), metavar="LESSON")
     parser.add_argument("--unexecuted", action="store_true", help="lessons without what they print and draw")

@@ -43,7 +43,9 @@ def lesson_page(notebook: NotebookNode, lesson: str, links: Links, source: Path)
 
 def _with_buttons(text: str, lesson: str, project: Project) -> str:
     title, _, rest = text.partition("\n")
-    rest = "\n".join(line for line in rest.splitlines() if not BADGE.search(line) or "colab-badge" not in line)
+    rest = "\n".join(
+        line for line in rest.splitlines() if not BADGE.search(line) or "colab-badge" not in line
+    )
     return f"{title}\n\n{buttons(lesson, project)}\n{rest}"
 
 
@@ -68,7 +70,9 @@ def _for_a_page(output: NotebookNode, lesson: str, figures: Path) -> None:
     data = output.get("data", {})
     if "text/html" not in data:
         return
-    if 'class="highlight"' in data["text/html"]:  # IPython's Code brings colours of its own, for light pages only
+    if (
+        'class="highlight"' in data["text/html"]
+    ):  # IPython's Code brings colours of its own, for light pages only
         code = _text_in(data["text/html"]).strip("\n")
         output.data = NotebookNode({"text/markdown": f"```python\n{code}\n```"})
         return

@@ -77,7 +77,9 @@ def needs_network(site: Path, pages: dict[Path, Page]) -> Iterator[str]:
             if re.match(r"(https?:)?//", address):
                 yield f"{path.relative_to(site)}: loads {address}"
     for path in sorted(site.rglob("*.css")):
-        for address in re.findall(r"(?:url\(|@import )\s*[\"']?((?:https?:)?//[^\"')\s]+)", path.read_text("utf-8")):
+        for address in re.findall(
+            r"(?:url\(|@import )\s*[\"']?((?:https?:)?//[^\"')\s]+)", path.read_text("utf-8")
+        ):
             yield f"{path.relative_to(site)}: loads {address}"
 
 
@@ -105,7 +107,11 @@ def answers_in(site: Path, project: Project) -> list[str]:
         if path.suffix in (".html", ".js", ".ipynb", ".json", ".md", ".txt", ".py", ".inv"):
             text = path.read_text(encoding="utf-8", errors="ignore")
             squeezed = _squeezed(_text(text) if path.suffix == ".html" else text)
-            found += [f"{path.relative_to(site)}: holds the answer {line!r}" for key, line in needles.items() if key in squeezed]
+            found += [
+                f"{path.relative_to(site)}: holds the answer {line!r}"
+                for key, line in needles.items()
+                if key in squeezed
+            ]
     return found
 
 

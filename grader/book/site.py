@@ -54,7 +54,9 @@ def build_book(book: Book) -> None:
     shutil.rmtree(doctrees, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(doctrees)]
     surroundings = {**os.environ, "SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
-    done = subprocess.run([*command, str(book.source), str(book.output)], env=surroundings, cwd=book.project.root)
+    done = subprocess.run(
+        [*command, str(book.source), str(book.output)], env=surroundings, cwd=book.project.root
+    )
     if done.returncode:
         raise ProjectError("Sphinx has something to complain of, see above")
     (book.output / ".buildinfo").unlink(missing_ok=True)
@@ -88,7 +90,9 @@ def write_sources(book: Book) -> None:
     if book.instructor:
         for lesson in lessons:
             notes = teaching_page(project, lesson, read_source(project.lesson_sources()[lesson], project))
-            pages[f"teaching/{lesson}.md"] = links.rewritten(notes, f"notebooks/{lesson}.md", f"teaching/{lesson}.md")
+            pages[f"teaching/{lesson}.md"] = links.rewritten(
+                notes, f"notebooks/{lesson}.md", f"teaching/{lesson}.md"
+            )
     pages["index.md"] += contents(book, lessons)
     for page, text in pages.items():
         (source / page).parent.mkdir(parents=True, exist_ok=True)

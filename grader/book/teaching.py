@@ -7,12 +7,16 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from nbformat import NotebookNode
 
 from ..build import read_source
 from ..cells import is_answer
 from ..project import Project
+
+if TYPE_CHECKING:
+    from reward_lab.checks.exercise import Exercise
 
 ROW = re.compile(r"^\| (Difficulty, importance|Time|Points) \| (.*?) \|$", re.MULTILINE)
 TASK = re.compile(r"^### (TODO \d+: .*)$", re.MULTILINE)
@@ -41,7 +45,9 @@ def teaching_page(project: Project, lesson: str, notebook: NotebookNode) -> str:
     for module, exercise in exercises:
         cases = "".join(f"- {case.title} ({case.points:g})\n" for case in exercise.cases)
         wrong = "".join(f"- {said}\n" for said in known_mistakes(module))
-        parts.append(f"### `{exercise.name}`\n\n**What is tried**\n\n{cases}\n**Mistakes that have a name**\n\n{wrong}")
+        parts.append(
+            f"### `{exercise.name}`\n\n**What is tried**\n\n{cases}\n**Mistakes that have a name**\n\n{wrong}"
+        )
     return "\n\n".join(parts) + "\n"
 
 
@@ -59,7 +65,9 @@ def exercises_of(project: Project, lesson: str) -> list[tuple[ModuleType, "Exerc
         (module, exercise)
         for module in modules
         for name, exercise in vars(module).items()
-        if isinstance(exercise, Exercise) and exercise.name == name and f"{name} = Exercise(" in inspect.getsource(module)
+        if isinstance(exercise, Exercise)
+        and exercise.name == name
+        and f"{name} = Exercise(" in inspect.getsource(module)
     ]
     return sorted(found, key=lambda pair: order.index(pair[1].name))
 
@@ -71,7 +79,9 @@ def _answer_cells(project: Project, lesson: str) -> list[NotebookNode]:
 
 def known_mistakes(module: ModuleType) -> list[str]:
     """What a check says of the mistakes that it knows: its tables of them, and what its cases raise."""
-    tables = [value for name, value in vars(module).items() if name.endswith("MISTAKES") and isinstance(value, dict)]
+    tables = [
+        value for name, value in vars(module).items() if name.endswith("MISTAKES") and isinstance(value, dict)
+    ]
     said = [sentence for table in tables for sentence in table if isinstance(sentence, str)]
     return list(dict.fromkeys([*said, *_raised(module)]))
 
@@ -96,7 +106,9 @@ def _timing(notebook: NotebookNode) -> str:
         if task:
             row = dict(ROW.findall(cell.source))
             minutes = row.get("Time", "").removesuffix(" minutes")
-            lines.append(f"| {task[1]} | {minutes} | {row.get('Points', '')} | {row.get('Difficulty, importance', '')} |")
+            lines.append(
+                f"| {task[1]} | {minutes} | {row.get('Points', '')} | {row.get('Difficulty, importance', '')} |"
+            )
     return "\n".join(lines)
 
 
@@ -105,7 +117,9 @@ def _questions(notebook: NotebookNode) -> str:
     shown, texts = [], [cell.source if cell.cell_type == "markdown" else "" for cell in notebook.cells]
     for number, text in enumerate(texts):
         if guess := GUESS.search(text):
-            after = next((found for later in texts[number + 1 : number + 5] if (found := OUTCOME.search(later))), None)
+            after = next(
+                (found for later in texts[number + 1 : number + 5] if (found := OUTCOME.search(later))), None
+            )
             came = f"\n\n   *What came out.* {_indented(after[1])}" if after else ""
             shown.append(f"1. {_indented(guess[1].strip())}{came}")
     return "\n".join(shown)

@@ -8,12 +8,16 @@ author = "reward-lab"
 release = values["tag"].removeprefix("v")
 edition = "Instructor's edition" if tags.has("instructor") else ""  # noqa: F821  Sphinx gives `tags`
 
+def colours(brand, visited):
+    return {"color-brand-primary": brand, "color-brand-content": brand, "color-brand-visited": visited}
+
+
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "grader.book.mathml"]
 exclude_patterns = ["_static/notebooks"]
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_ipywidgets_js = {}  # nothing comes from the network
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_block"]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
 default_role = "literal"  # docstrings write `name`, as in Markdown
@@ -45,7 +49,7 @@ html_theme_options = {
     "source_branch": "main",
     "source_directory": "docs/",
     "top_of_page_buttons": [],
-    "light_css_variables": {"color-brand-primary": "#005b94", "color-brand-content": "#005b94", "color-brand-visited": "#6b3a80"},
-    "dark_css_variables": {"color-brand-primary": "#6cb6e8", "color-brand-content": "#6cb6e8", "color-brand-visited": "#c9a3dd"},
+    "light_css_variables": colours("#005b94", visited="#6b3a80"),
+    "dark_css_variables": colours("#6cb6e8", visited="#c9a3dd"),
     "footer_icons": [],
 }

@@ -14,8 +14,8 @@ class Links:
 
     Args:
         project: whose files.
-        pages: path in the repository -> path among the pages, both with `/`. Beside a whole file, `FILE#heading` may stand on
-            a page of its own.
+        pages: path in the repository -> path among the pages, both with `/`. Beside a whole file, `FILE#heading` may
+            stand on a page of its own.
     """
 
     def __init__(self, project: Project, pages: dict[str, str]):

@@ -23,8 +23,8 @@ def reference_pages(package: Path) -> dict[str, str]:
     pages = {f"api/{room}.md": _page(title, room_modules(package, room)) for room, title in ROOMS.items()}
     listed = "\n".join(ROOMS)
     pages["api/index.md"] = (
-        "# Reference\n\n`import reward_lab as rl` gives what lesson 1 and one's own preferences need. Every other room is imported by "
-        f"name.\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
+        "# Reference\n\n`import reward_lab as rl` gives what lesson 1 and one's own preferences need. "
+        f"Every other room is imported by name.\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
     )
     return pages
 

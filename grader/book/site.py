@@ -22,9 +22,9 @@ from .teaching import teaching_page
 class Book:
     """What to build.
 
-    Fields: `output`, the folder of the site, which is emptied first; `work`, a folder for the pages' sources and the executed
-    lessons; `instructor`, with answers, marking schemes and teaching notes; `lessons`, which ones, all by default; `run`,
-    show what they print and draw; `reference`, with the pages made of docstrings.
+    Fields: `output`, the folder of the site, which is emptied first; `work`, a folder for the pages' sources and the
+    executed lessons; `instructor`, with answers, marking schemes and teaching notes; `lessons`, which ones, all by
+    default; `run`, show what they print and draw; `reference`, with the pages made of docstrings.
     """
 
     output: Path

@@ -36,7 +36,7 @@ def teaching_page(project: Project, lesson: str, notebook: NotebookNode) -> str:
     exercises = exercises_of(project, lesson)
     parts = [
         f"# Teaching notes: {title}\n\nTaken from the lesson and its checks when this edition was built. "
-        f"The lesson with its answers and marking schemes: [{title}](../lessons/{lesson}.ipynb).",
+        f"The lesson with its answers and marking schemes: [{title}]({lesson}.ipynb).",
         "## Timing\n\n" + _timing(notebook),
         "## Questions for class\n\n" + _questions(notebook),
         "## What students get wrong\n\nEach of these is recognised by the check, which tells the student. In brackets: "

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,12 @@ def test_a_fault_would_be_found(public, tmp_path, complaint, fault):
     assert found.startswith("new.html: ") and complaint in found
 
 
-def test_a_public_site_with_an_answer_is_deleted(tmp_path, monkeypatch):
+def test_a_public_site_with_an_answer_is_deleted(public, tmp_path, monkeypatch):
+    def sphinx(command, **_):
+        shutil.copytree(public, command[-1])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("grader.book.site.subprocess.run", sphinx)
     monkeypatch.setattr(
         proof, "hidden_lines", lambda project: {"Thewordsthatthelessonsshare": "a line of an answer"}
     )

@@ -5,9 +5,9 @@
     python -m tests.colab --versions newest       the newest that there are
     python -m tests.colab --python python3.12 --torch torch==2.9.0 --lessons 02_bradley_terry
 
-It makes an environment in build/colab, packs the committed state as GitHub would, lets the first lesson's set-up cell install
-that, runs the student notebooks and the solved ones, and compares what is installed before and after: reward-lab alone may be
-new. Not part of `make test`: it installs torch anew, and executes all lessons twice.
+It makes an environment in build/colab, packs the committed state as GitHub would, lets the first lesson's set-up cell
+install that, runs the student notebooks and the solved ones, and compares what is installed before and after: reward-lab
+alone may be new. Not part of `make test`: it installs torch anew, and executes all lessons twice.
 """
 
 import argparse

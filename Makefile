@@ -99,7 +99,7 @@ book-instructor: setup
 	@$(BIN)/python -m grader.book --instructor
 
 release: setup
-	@$(BIN)/python -m grader.release
+	@$(BIN)/python -m grader.release $(if $(TAG),--tag "$(TAG)")
 
 colab: setup
 	@$(BIN)/python -m tests.colab

@@ -53,6 +53,7 @@ def build_book(book: Book) -> None:
     doctrees = book.work / f"doctrees-{book.source.name}"
     shutil.rmtree(doctrees, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(doctrees)]
+    command += ["-t", "instructor"] if book.instructor else []
     surroundings = {**os.environ, "SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
     done = subprocess.run(
         [*command, str(book.source), str(book.output)], env=surroundings, cwd=book.project.root

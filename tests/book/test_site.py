@@ -59,6 +59,7 @@ def test_the_public_site_has_every_page_and_no_complaint(public):
     wanted |= {"grader", "numbers", "new", "contributing", "conduct", "search", f"lessons/{LESSON}"}
     assert {f"{name}.html" for name in wanted} <= pages
     assert not any("teaching" in page for page in pages)
+    assert "Do not hand it out" not in (public / "index.html").read_text()
     assert proof.complaints(public, PROJECT, public=True) == []
 
 
@@ -90,6 +91,7 @@ def test_the_instructors_edition_holds_the_answers_and_notes(instructor):
     assert len(of_lesson) > 20
     page = proof._squeezed(proof._text((instructor / "lessons" / f"{LESSON}.html").read_text()))
     assert not [line for key, line in of_lesson.items() if key not in page and "MARK SCHEME" not in line]
+    assert "Do not hand it out" in (instructor / "index.html").read_text()
     notes = (instructor / "teaching" / f"{LESSON}.html").read_text()
     assert "These are worths, exp(ability)" in notes and "What came out." in notes and "25" in notes
     assert "Marking scheme" in (instructor / "lessons" / f"{LESSON}.html").read_text()

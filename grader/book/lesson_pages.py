@@ -14,7 +14,7 @@ from ..project import Project
 from .links import Links
 
 IMAGE = re.compile(r'<img alt="(?P<alt>[^"]*)"[^>]*src="data:image/png;base64,(?P<data>[^"]+)"[^>]*>')
-SECONDS = re.compile(r"\b\d+(?:\.\d+)? s (?=in all\b|of one core\b)")
+SECONDS = re.compile(r" *\(\d+(?:\.\d+)? s\)|\b\d+(?:\.\d+)? s (?=in all\b|of one core\b)")
 """How long a run took, where a lesson prints it: no two runs agree, and the same sources shall give the same book."""
 SCHEME = re.compile(r"^### BEGIN MARK SCHEME\n(.*?)^### END MARK SCHEME$", re.MULTILINE | re.DOTALL)
 

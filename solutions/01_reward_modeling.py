@@ -766,7 +766,7 @@ second_half = tuple(part[order[2000:]].to(device) for part in judgements)
 
 torch.manual_seed(SEED)
 model = rl.RewardModel(vocab_size=1000, embed_dim=64, hidden_dim=128)
-rl.train_reward_model(model, first_half, second_half, rl.TrainConfig(log_every=10), device)
+_ = rl.train_reward_model(model, first_half, second_half, rl.TrainConfig(log_every=10), device)
 
 # %% [markdown]
 # <details><summary>What is wrong?</summary>Every pair is in the file twice. After the shuffle, half of the "held-out" pairs are

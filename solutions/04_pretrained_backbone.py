@@ -260,7 +260,7 @@ predict("grammar_and_meaning", ...)  # in place of the dots: 1, 2 or 3
 # %% tags=["experiment"]
 language_model = experiments.Pretraining(SEED, device=device)
 print(f"best possible loss {grammar.best_corpus_loss():.3f} nats per token; always guessing calm: {0.3**2 + 2 * 0.35**2:.3f} right")
-language_model.run(400, log_every=50)
+_ = language_model.run(400, log_every=50)
 
 # %% tags=["experiment"]
 history = language_model.run(400)

@@ -15,7 +15,7 @@ FLOORS = {"core": 0, "statistics": 1, "language": 1, "rlhf": 1, "text": 1}
 FLOORS |= {"commands": 2, "checks": 2, "lessons": 3, "grader": 4}
 """Room -> floor. Imports go down, or stay in the room; on the first floor they may also go sideways, but never round."""
 ROOMS = ("statistics", "language", "rlhf", "text")
-COMMANDS = ("train", "score", "evaluate", "__init__")
+COMMANDS = ("train", "score", "evaluate", "__main__", "__init__")
 """Modules at the top of the package that stand on the rooms: the commands, and the front door."""
 LINES = 250
 

@@ -76,6 +76,23 @@ def test_every_file_that_the_readme_links_to_exists():
             assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
+def test_the_hooks_run_what_make_style_runs():
+    hooks = set(re.findall(r"entry: \.venv/bin/(.*)", (ROOT / ".pre-commit-config.yaml").read_text()))
+    recipe = re.search(r"^style:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert set(re.findall(r"\$\(BIN\)/([^&\n]*[^&\s])", recipe)) == hooks and len(hooks) == 3
+
+
+@pytest.mark.parametrize("workflow", ["book", "colab", "release", "test"])
+def test_every_command_of_a_workflow_exists(workflow):
+    text = (ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"run: make ([a-z-]+)", text)) <= targets
+    for module in re.findall(r"python -m ((?:grader|tests)[\w.]*)", text):
+        path = ROOT.joinpath(*module.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+    assert re.search(r"run: (make|bash)", text)
+
+
 def test_ci_runs_the_readmes_test_command():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
     assert ".ci/run" in (ROOT / ".github" / "workflows" / "test.yml").read_text()
@@ -87,7 +104,7 @@ def test_no_tracked_file_names_a_machine_a_registry_or_a_cache():
     machine = re.compile(r"(?<![\w.])/(?:work|root)/\w|/home/\w+/|/Users/\w+/")
     for path in tracked_files():
         assert not {"__pycache__", ".venv", ".ipynb_checkpoints", "build"} & set(path.relative_to(ROOT).parts)
-        if path.suffix not in (".png",):
+        if path.suffix not in (".png", ".woff2"):
             text = path.read_text(encoding="utf-8")
             assert not registry.search(text) or path.name == "test_project.py", path
             assert not machine.search(text) or path.name in ("test_project.py",), path

@@ -63,7 +63,7 @@ class VectorStore:
         return np.where(self._sorted[inside] == keys, self._places[inside], -1)
 
     def append(self, keys: np.ndarray, vectors: np.ndarray) -> None:
-        """Add texts that are not here: (n,) uint64, (n, *shape) float32."""
+        """Add texts that are not here: `(n,)` uint64, `(n, *shape)` float32."""
         self._vectors.write(np.ascontiguousarray(vectors, np.float32).tobytes())
         self._waiting.append(keys)
         order = np.argsort(keys)
@@ -86,7 +86,7 @@ class VectorStore:
         self._synced = time.monotonic()
 
     def vectors(self) -> np.ndarray:
-        """(n, *shape) float32, memory-mapped."""
+        """`(n, *shape)` float32, memory-mapped."""
         self.sync()
         if not len(self):
             return np.empty((0, *self.shape), np.float32)

@@ -20,7 +20,7 @@ def calibration(probabilities: Tensor, outcomes: Tensor, bins: int) -> dict:
 
     Returns:
         `ece`, the expected calibration error: the sum over bins of (share of the n in the bin) times
-        |mean probability - observed rate|; `brier`, the mean of (probability - outcome)^2 (Brier, 1950); and
+        `|mean probability - observed rate|`; `brier`, the mean of (probability - outcome)^2 (Brier, 1950); and
         `curve`, a list with (mean probability, observed rate, count) for each bin that is not empty, in
         ascending order. Numbers are floats, counts ints.
 

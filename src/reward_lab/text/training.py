@@ -176,9 +176,10 @@ def measure_differences(difference: torch.Tensor, margins: torch.Tensor | None) 
 def pair_calibration(difference: torch.Tensor, bins: int = 10) -> tuple[float, float]:
     """Mean confidence, and the expected calibration error (Guo et al., On calibration of modern neural networks, 2017).
 
-    The confidence in a pair is sigmoid(|difference|), between 0.5 and 1: the probability that the model gives to the
-    text it ranks first. Pairs are put into bins of equal width; the error is the mean of |accuracy - mean
-    confidence| over the bins, weighted by their pairs. It is 0 for a model that is right as often as it expects.
+    The confidence in a pair is `sigmoid(|difference|)`, between 0.5 and 1: the probability that the model gives to the
+    text it ranks first. Pairs are put into bins of equal width; the error is the mean of
+    `|accuracy - mean confidence|` over the bins, weighted by their pairs. It is 0 for a model that is right as often as
+    it expects.
 
     Args:
         difference: (n,) float64, reward of preferred minus reward of rejected, n >= 1. A tie counts as half right.

@@ -1,0 +1,229 @@
+"""The experiments of lesson 9: a pool of real answers, reward models, best-of-n, DPO with LoRA, a biased judge."""
+
+import contextlib
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reward_lab import rlhf
+from reward_lab.language import ecosystem
+from reward_lab.language.sampling import score_answers
+from reward_lab.lessons.starting import attempt as attempt
+from reward_lab.progress import duration
+
+from .answers import HELD_OUT, Pool, Sizes, as_texts, draw, draw_pool, load_model, load_tokenizer, prompt_ids
+from .answers import find_model as find_model
+from .answers import what_it_needs as what_it_needs
+from .judge import BIAS, Judge, expected_accuracy, gold, words
+from .rewards import Curve, Fitted, best_of_n_curve, fit_judged, held_out_pairs, training_pairs
+from .spread import kl_per_token
+
+PEOPLE, BIASED = Judge(), Judge(BIAS)
+ALIKE = 1
+"""The mend: only answers whose lengths differ by so many words at most are judged against each other."""
+DPO_PAIRS = 8
+"""Judged pairs of each training prompt."""
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def answers(source: str, device: str, seed: int) -> Pool:
+    """The pool of answers: a minute or two of one core, seconds on a GPU. Says how far it is."""
+    start, sizes = time.perf_counter(), Sizes.on(device)
+    pool = draw_pool(source, device, sizes, seed, _say)
+    tokens = int(pool.drawn.mask.sum())
+    _say(f"{len(pool.texts)} answers, {tokens:,} tokens, in {duration(time.perf_counter() - start)}")
+    return pool
+
+
+def reward_models(pool: Pool, judge: Judge, seeds: Sequence[int], **settings: object) -> list[Fitted]:
+    """A reward model for each seed of the judge's hesitations, all on the same answers. `settings`: see fit_judged."""
+    return [fit_judged(pool, judge, seed, **settings) for seed in seeds]
+
+
+def accuracies(pool: Pool, fitted: Sequence[Fitted], judge: Judge = PEOPLE) -> list[float]:
+    """Expected accuracy of each reward on all held-out pairs, by this judge's judgements."""
+    scores, (first, second) = judge.scores(pool.texts), held_out_pairs(pool)
+    return [expected_accuracy(one.reward, scores, first, second) for one in fitted]
+
+
+def best_accuracy(pool: Pool, judge: Judge = PEOPLE) -> float:
+    """What the judge's own scores get: nobody gets more, as the judge hesitates."""
+    scores = judge.scores(pool.texts)
+    return expected_accuracy(scores, scores, *held_out_pairs(pool))
+
+
+def curves(pool: Pool, fitted: Sequence[Fitted]) -> list[Curve]:
+    """Best-of-n by each reward."""
+    return [best_of_n_curve(pool, one.reward) for one in fitted]
+
+
+def limit_curve(pool: Pool) -> Curve:
+    """Best-of-n by the gold score itself: no reward model gives more."""
+    return best_of_n_curve(pool, gold(pool.texts))
+
+
+def pays_for_length(pool: Pool, fitted: Sequence[Fitted]) -> list[float]:
+    """Correlation of each reward with the number of words, over the held-out prompts' answers."""
+    length = torch.tensor([words(text) for text in pool.texts[pool.trained_on :]], dtype=torch.float64)
+    return [torch.corrcoef(torch.stack([one.reward[pool.trained_on :], length]))[0, 1].item() for one in fitted]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a policy writes, after some steps."""
+
+    step: int
+    gold: float
+    gold_error: float
+    learnt: float
+    kl: float
+    """Sampled KL to the reference, nats per token."""
+    kl_error: float
+    words: float
+    texts: list[str] = field(default_factory=list)
+    outcomes: list[float] = field(default_factory=list)
+    """Each answer judged once, afresh, against an answer of the reference: 1 where it won."""
+
+
+@dataclass(frozen=True)
+class DPORun:
+    """A run of DPO: what was measured on its own answers, and what the trainer logged."""
+
+    along: list[Measured]
+    log: list[dict]
+    pairs: int
+
+
+def dpo_run(source: str, device: str, pool: Pool, reward: Fitted, seed: int) -> DPORun:
+    """DPO with LoRA on pairs that the unbiased judge judged, measured at the start, half way and at the end."""
+    start, sizes = time.perf_counter(), Sizes.on(device)
+    scores = PEOPLE.scores(pool.texts)
+    pairs = PEOPLE.prefer(scores, *training_pairs(pool, DPO_PAIRS, seed), seed)
+    along = [_of_the_reference(pool, reward, seed)]
+
+    def measure(model, step: int) -> None:
+        along.append(_measured(model, source, device, reward, pool, sizes, step, seed))
+        seconds = time.perf_counter() - start
+        to_go = seconds * (sizes.steps - step) / step
+        say(f"step {step} of {sizes.steps}, {duration(to_go)} to go")
+
+    with _quietly() as say:
+        from . import with_trl  # TRL takes seconds to import, and is not there everywhere
+
+        at = sorted({max(1, sizes.steps // 2), sizes.steps})
+        log = with_trl.train(source, device, pool, pairs, sizes.steps, seed, at, measure)
+    return DPORun(along, log, len(pairs[0]))
+
+
+def _of_the_reference(pool: Pool, reward: Fitted, seed: int) -> Measured:
+    rows = slice(pool.trained_on, None)
+    texts, n = pool.texts[rows], len(pool.texts) - pool.trained_on
+    scored = gold(texts)
+    mean_words = sum(map(words, texts)) / n
+    error = scored.std().item() / n**0.5
+    outcomes = _judged_afresh(texts, pool.prompts[rows], pool, seed)
+    return Measured(
+        0, scored.mean().item(), error, reward.reward[rows].mean().item(), 0.0, 0.0, mean_words, texts, outcomes
+    )
+
+
+def _measured(
+    adapted, source: str, device: str, reward: Fitted, pool: Pool, sizes: Sizes, step: int, seed: int
+) -> Measured:
+    """Draw fresh answers, and ask the judge, the reward model and the reference about them."""
+    tokenizer, policy = load_tokenizer(source), adapted.get_base_model()
+    training = adapted.training
+    adapted.eval()
+    prompts = [prompt for prompt in HELD_OUT for _ in range(sizes.fresh)]
+    drawn = draw(policy, tokenizer, prompts, sizes, seed + step)
+    with adapted.disable_adapter():
+        by_reference = score_answers(policy, [prompt_ids(tokenizer, p) for p in prompts], drawn.tokens)
+    adapted.train(training)
+    texts = as_texts(tokenizer, drawn)
+    scored = gold(texts)
+    learnt = (by_reference.vectors.double() @ reward.weights).mean().item()
+    kl, kl_error = kl_per_token(drawn.log_probs, by_reference.log_probs, drawn.mask)
+    return Measured(
+        step, scored.mean().item(), scored.std().item() / len(texts) ** 0.5, learnt, kl, kl_error,
+        sum(map(words, texts)) / len(texts), texts, _judged_afresh(texts, prompts, pool, seed + step),
+    )  # fmt: skip
+
+
+def _judged_afresh(texts: Sequence[str], prompts: Sequence[str], pool: Pool, seed: int) -> list[float]:
+    """Each answer against one of the reference's to the same prompt, drawn at random."""
+    draw_one, scores = random.Random(seed), gold(pool.texts)
+    groups = {pool.prompts[int(rows[0])]: rows.tolist() for rows in pool.groups()}
+    opponents = torch.tensor([draw_one.choice(groups[prompt]) for prompt in prompts])
+    chance = torch.sigmoid(gold(texts) - scores[opponents])
+    draws = torch.rand(len(texts), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return (draws < chance).double().tolist()
+
+
+def fresh_judgements(pool: Pool, reward: Fitted, budget: int, seed: int) -> tuple[list[int], list[Tensor]]:
+    """A budget of fresh judgements spent on best-of-n for several n: each candidate's answer against one draw.
+
+    Returns:
+        Each n, and for each the outcomes of its comparisons: 1 won, 0 lost.
+    """
+    ns = [2**k for k in range(int(np.log2(len(pool.groups()[0]))) + 1)]
+    draws, scores = torch.Generator().manual_seed(seed), gold(pool.texts)
+    each, groups, outcomes = budget // len(ns), pool.groups(), []
+    for n in ns:
+        won = []
+        for number in range(each):
+            rows = groups[number % len(groups)]
+            some = rows[torch.randperm(len(rows), generator=draws)]
+            best = some[:n][reward.reward[some[:n]].argmax()]
+            other = rows[torch.randint(len(rows), (1,), generator=draws)][0]
+            chance = torch.sigmoid(scores[best] - scores[other])
+            won.append(float(torch.rand(1, generator=draws, dtype=torch.float64) < chance))
+        outcomes.append(torch.tensor(won, dtype=torch.float64))
+    return ns, outcomes
+
+
+def on_the_real_model(answer_log_probs, source: str, device: str, pool: Pool, count: int = 4) -> tuple[Tensor, Tensor]:
+    """A reader's function on the real model, and what was recorded when the same answers were drawn: (count,) each."""
+    model, tokenizer = load_model(source, device), load_tokenizer(source)
+    numbers = [int(rows[0]) for rows in pool.groups()][:count]
+    before = [prompt_ids(tokenizer, pool.prompts[i]) for i in numbers]
+    rows = [ids + pool.drawn.rows(i) for ids, i in zip(before, numbers, strict=True)]
+    starts = [len(ids) for ids in before]
+    with torch.no_grad(), ecosystem.quiet():
+        found = answer_log_probs(model, rows, starts, tokenizer.pad_token_id)
+    return found.cpu(), pool.drawn.log_probs[numbers].sum(dim=1)
+
+
+def paired_with_reference(run: DPORun) -> list[tuple[float, int]]:
+    """Of each measurement the share of fresh comparisons that were won, and how many there were."""
+    return [(sum(m.outcomes) / len(m.outcomes), len(m.outcomes)) for m in run.along]
+
+
+def bound_on_kl(n: int) -> float:
+    """Nats that best-of-n lies from the reference at most."""
+    return rlhf.best_of_n_kl_bound(n)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator:
+    """No bars and logs of TRL, no global generator moved; gives a function that prints all the same."""
+    import logging
+    import sys
+
+    out, disabled = sys.stdout, logging.root.manager.disable
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        with ecosystem.quiet():
+            yield lambda line: print(line, file=out, flush=True)
+    finally:
+        logging.disable(disabled)
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])

@@ -1,25 +1,31 @@
 """The experiments of lesson 9: a pool of real answers, reward models, best-of-n, DPO with LoRA, a biased judge."""
 
 import contextlib
+import importlib.util
 import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from reward_lab import rlhf
+from reward_lab import statistics
 from reward_lab.language import ecosystem
 from reward_lab.language.sampling import score_answers
 from reward_lab.lessons.starting import attempt as attempt
 from reward_lab.progress import duration
 
-from .answers import HELD_OUT, Pool, Sizes, as_texts, draw, draw_pool, load_model, load_tokenizer, prompt_ids
+from .answers import HELD_OUT, Pool, Sizes, as_texts, draw, draw_pool, load_model
 from .answers import find_model as find_model
+from .answers import load_tokenizer as load_tokenizer
+from .answers import prompt_ids as prompt_ids
 from .answers import what_it_needs as what_it_needs
-from .judge import BIAS, Judge, expected_accuracy, gold, words
+from .judge import BIAS, Judge, expected_accuracy
+from .judge import gold as gold
+from .judge import words as words
 from .rewards import Curve, Fitted, best_of_n_curve, fit_judged, held_out_pairs, training_pairs
 from .spread import kl_per_token
 
@@ -73,7 +79,9 @@ def limit_curve(pool: Pool) -> Curve:
 def pays_for_length(pool: Pool, fitted: Sequence[Fitted]) -> list[float]:
     """Correlation of each reward with the number of words, over the held-out prompts' answers."""
     length = torch.tensor([words(text) for text in pool.texts[pool.trained_on :]], dtype=torch.float64)
-    return [torch.corrcoef(torch.stack([one.reward[pool.trained_on :], length]))[0, 1].item() for one in fitted]
+    return [
+        torch.corrcoef(torch.stack([one.reward[pool.trained_on :], length]))[0, 1].item() for one in fitted
+    ]
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,15 @@ def _of_the_reference(pool: Pool, reward: Fitted, seed: int) -> Measured:
     error = scored.std().item() / n**0.5
     outcomes = _judged_afresh(texts, pool.prompts[rows], pool, seed)
     return Measured(
-        0, scored.mean().item(), error, reward.reward[rows].mean().item(), 0.0, 0.0, mean_words, texts, outcomes
+        0,
+        scored.mean().item(),
+        error,
+        reward.reward[rows].mean().item(),
+        0.0,
+        0.0,
+        mean_words,
+        texts,
+        outcomes,
     )
 
 
@@ -168,28 +184,48 @@ def _judged_afresh(texts: Sequence[str], prompts: Sequence[str], pool: Pool, see
 
 
 def fresh_judgements(pool: Pool, reward: Fitted, budget: int, seed: int) -> tuple[list[int], list[Tensor]]:
-    """A budget of fresh judgements spent on best-of-n for several n: each candidate's answer against one draw.
+    """A budget of fresh judgements spent on best-of-n for several n, each answer against one draw of the reference.
 
     Returns:
         Each n, and for each the outcomes of its comparisons: 1 won, 0 lost.
     """
     ns = [2**k for k in range(int(np.log2(len(pool.groups()[0]))) + 1)]
-    draws, scores = torch.Generator().manual_seed(seed), gold(pool.texts)
-    each, groups, outcomes = budget // len(ns), pool.groups(), []
-    for n in ns:
-        won = []
-        for number in range(each):
-            rows = groups[number % len(groups)]
-            some = rows[torch.randperm(len(rows), generator=draws)]
-            best = some[:n][reward.reward[some[:n]].argmax()]
-            other = rows[torch.randint(len(rows), (1,), generator=draws)][0]
-            chance = torch.sigmoid(scores[best] - scores[other])
-            won.append(float(torch.rand(1, generator=draws, dtype=torch.float64) < chance))
-        outcomes.append(torch.tensor(won, dtype=torch.float64))
-    return ns, outcomes
+    return ns, [_compared(pool, reward, n, budget // len(ns), PEOPLE, seed + n)[0] for n in ns]
 
 
-def on_the_real_model(answer_log_probs, source: str, device: str, pool: Pool, count: int = 4) -> tuple[Tensor, Tensor]:
+def win_rates(
+    pool: Pool, fitted: Sequence[Fitted], judge: Judge, n: int = 16, comparisons: int = 800
+) -> list[tuple[float, float]]:
+    """Of best-of-n by each reward against the reference: the win rate by this judge, and the length-controlled one."""
+    found = []
+    for seed, one in enumerate(fitted):
+        won, longer = _compared(pool, one, n, comparisons, judge, seed)
+        controlled = statistics.length_controlled_win_rate(won.tolist(), longer.tolist())
+        found.append((won.mean().item(), controlled))
+    return found
+
+
+def _compared(
+    pool: Pool, reward: Fitted, n: int, count: int, judge: Judge, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Best-of-n against one draw of the reference: outcomes, and by how many words the first is longer."""
+    draws, scores, groups = torch.Generator().manual_seed(seed), judge.scores(pool.texts), pool.groups()
+    length = torch.tensor([words(text) for text in pool.texts], dtype=torch.float64)
+    sent, others = [], []
+    for number in range(count):
+        rows = groups[number % len(groups)]
+        some = rows[torch.randperm(len(rows), generator=draws)[:n]]
+        sent.append(some[reward.reward[some].argmax()])
+        others.append(rows[torch.randint(len(rows), (), generator=draws)])
+    first, second = torch.stack(sent), torch.stack(others)
+    chance = torch.sigmoid(scores[first] - scores[second])
+    won = torch.rand(count, generator=draws, dtype=torch.float64) < chance
+    return won.double(), length[first] - length[second]
+
+
+def on_the_real_model(
+    answer_log_probs, source: str, device: str, pool: Pool, count: int = 4
+) -> tuple[Tensor, Tensor]:
     """A reader's function on the real model, and what was recorded when the same answers were drawn: (count,) each."""
     model, tokenizer = load_model(source, device), load_tokenizer(source)
     numbers = [int(rows[0]) for rows in pool.groups()][:count]
@@ -201,14 +237,16 @@ def on_the_real_model(answer_log_probs, source: str, device: str, pool: Pool, co
     return found.cpu(), pool.drawn.log_probs[numbers].sum(dim=1)
 
 
-def paired_with_reference(run: DPORun) -> list[tuple[float, int]]:
-    """Of each measurement the share of fresh comparisons that were won, and how many there were."""
-    return [(sum(m.outcomes) / len(m.outcomes), len(m.outcomes)) for m in run.along]
+def missing_for_dpo() -> list[str]:
+    """Which packages that DPO needs are not installed."""
+    return [name for name in ("trl", "peft", "datasets") if importlib.util.find_spec(name) is None]
 
 
-def bound_on_kl(n: int) -> float:
-    """Nats that best-of-n lies from the reference at most."""
-    return rlhf.best_of_n_kl_bound(n)
+def real_preferences(data: str, backbone: str, rows: int, by: str | None) -> int:
+    """A reward model on public preferences: see hub.train_and_evaluate. It stays in the folder `real_preferences`."""
+    from . import hub  # needs `datasets`
+
+    return hub.train_and_evaluate(data, backbone, Path("real_preferences"), rows, by)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from reward_lab.metrics import Pairs
 
 from .answers import Pool, load_model, load_tokenizer, prompt_ids
 
-BETA, LEARNING_RATE, BATCH = 0.1, 5e-4, 4
+BETA, LEARNING_RATE, BATCH = 0.1, 3e-3, 4
 RANK, UPPER = 8, 2 / 3
 """Of the adapters; they sit in the layers above this share, so that no gradient has to go through the others."""
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

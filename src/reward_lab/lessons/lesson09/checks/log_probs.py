@@ -85,7 +85,9 @@ MISTAKES: dict[str, LogProbs | list[LogProbs]] = {
     "It is padded on the left, and no `position_ids` are given: every token of a shorter row stands at a wrong place.": [
         scored_with(left=True), scored_with(left=True, attention=False)
     ],
-    "The first token of the answer is left out: `start` is its place, and the logits at `start - 1` are about it.": scored_with(shift=1),
+    "The first token of the answer is left out: `start` is its place, and the logits at `start - 1` are about it.": (
+        scored_with(shift=1)
+    ),
     "One token of the prompt counts too: the answer begins at `start`.": scored_with(shift=-1),
     "The last token of the answer is left out.": scored_with(last=1),
     "The prompt counts too. Only tokens from `start` on belong to the answer.": scored_with(everything=True),
@@ -110,7 +112,10 @@ MISTAKES: dict[str, LogProbs | list[LogProbs]] = {
 
 def _read(value: object, arguments: tuple) -> Outcome:
     found = numbers_of(
-        value, (len(arguments[1]),), "the result", "One number an answer is asked for: add up over its tokens."
+        value,
+        (len(arguments[1]),),
+        "the result",
+        "One number an answer is asked for: add up over its tokens.",
     )
     if not value.requires_grad:
         raise Mistake(
@@ -130,7 +135,9 @@ def _model(draw: torch.Generator, vocab: int, scale: float = 1.5) -> Probe:
     return Probe("causal_model", tables)
 
 
-def _rows(draw: torch.Generator, vocab: int, lengths: Sequence[int], end: int | None = None) -> tuple[list, list]:
+def _rows(
+    draw: torch.Generator, vocab: int, lengths: Sequence[int], end: int | None = None
+) -> tuple[list, list]:
     """Conversations of these lengths, and where their answers begin; `end` stands at the end of both turns."""
     rows, starts = [], []
     for length in lengths:

@@ -27,7 +27,8 @@ def _sums(policy: Tensor, reference: Tensor, mask: Tensor) -> tuple[Tensor, Tens
 
 
 def spread_with(
-    ratio: Callable[[Tensor], Tensor] | None = None, error: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    ratio: Callable[[Tensor], Tensor] | None = None,
+    error: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
 ) -> Spread:
     """The right answer, but for each token's log-ratio, or the error of (sums, tokens, kl)."""
 
@@ -76,7 +77,9 @@ MISTAKES: dict[str, Spread | list[Spread]] = {
     ),
     "This is per answer. Divide by the tokens.": _per_answer,
     "The sums are divided by the width of the tensor, not by the tokens that stand there.": _width,
-    "The log-ratios are taken without their sign. Some are below 0, and must be.": spread_with(ratio=torch.abs),
+    "The log-ratios are taken without their sign. Some are below 0, and must be.": spread_with(
+        ratio=torch.abs
+    ),
     "The log-ratios are squared.": spread_with(ratio=torch.square),
     "The estimate is k3 of lesson 6. The plain mean of log-ratios is asked for.": spread_with(
         ratio=lambda x: torch.expm1(-x) + x

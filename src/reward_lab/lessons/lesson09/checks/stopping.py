@@ -59,10 +59,14 @@ MISTAKES: dict[str, Choice | list[Choice]] = {
         times=0.0
     ),
     "This is the last one within one standard error. The earliest is asked for.": chosen_with(pick=max),
-    "The standard deviation is taken for the standard error: divide by sqrt(m).": chosen_with(error=lambda x: x.std()),
+    "The standard deviation is taken for the standard error: divide by sqrt(m).": chosen_with(
+        error=lambda x: x.std()
+    ),
     "The variance is taken for the standard error.": chosen_with(error=lambda x: x.var() / len(x)),
     "Each candidate's own error is used. The room is that of the best one.": chosen_with(of="own"),
-    "The error of the difference is used. The room is the best one's own standard error.": chosen_with(of="both"),
+    "The error of the difference is used. The room is the best one's own standard error.": chosen_with(
+        of="both"
+    ),
     "Two standard errors are used. One is asked for.": [chosen_with(times=2.0), chosen_with(times=1.96)],
     "A candidate with a single comparison can't be chosen: it has no standard error.": chosen_with(
         least=1, error=lambda x: x.std() / len(x) ** 0.5 if len(x) > 1 else x.sum() * 0
@@ -83,7 +87,11 @@ MISTAKES: dict[str, Choice | list[Choice]] = {
 
 def _read(value: object, arguments: tuple) -> Outcome:
     count = len(arguments[0])
-    number = value.item() if isinstance(value, Tensor) and value.dim() == 0 and not value.is_floating_point() else value
+    number = (
+        value.item()
+        if isinstance(value, Tensor) and value.dim() == 0 and not value.is_floating_point()
+        else value
+    )
     if type(number) is not int or not 0 <= number < count:
         raise Mistake(f"the number of a candidate, an int from 0 to {count - 1}", describe(value))
     return {"the candidate": torch.tensor(float(number), dtype=torch.float64)}
@@ -115,7 +123,11 @@ def _clear(calls: Sequence[list[Tensor]]) -> list[tuple]:
 @choose_candidate.case("the four candidates of the lesson", points=1.0)
 def _(subject: Subject, draw: torch.Generator) -> None:
     rates = (0.5, 0.62, 0.66, 0.6)
-    _check(subject, ([_judged(draw, 50, rate) for rate in rates],), ([_judged(draw, 50, r) for r in rates[::-1]],))
+    _check(
+        subject,
+        ([_judged(draw, 50, rate) for rate in rates],),
+        ([_judged(draw, 50, r) for r in rates[::-1]],),
+    )
 
 
 @choose_candidate.case("any number of candidates and comparisons, ties among them", points=1.0)

@@ -371,9 +371,9 @@ check.kl_per_token(kl_per_token)
 # *Time to here: 115 minutes.*
 #
 # Now the model itself is trained. TRL's `DPOTrainer` runs DPO on the readers' judged pairs. `peft` puts small matrices, *LoRA* adapters, into the upper third of the layers; only they are
-# trained. With the adapters off, the same model is the reference. On a CPU there is time for 8 steps of 4 pairs, on a GPU for 48. One seed.
+# trained. With the adapters off, the same model is the reference. On a CPU there is time for 6 steps of 4 pairs, on a GPU for 48. One seed.
 #
-# At the start, half way and at the end the policy writes fresh answers to the held-out prompts: their gold, learnt reward, and KL per token.
+# At the start and at the end (on a GPU between them too) the policy writes fresh answers to the held-out prompts: their gold, learnt reward, and KL per token.
 #
 # **Predict, then run.** How many nats per token will it have moved at the end?
 
@@ -398,7 +398,7 @@ elif pool:
 
 # %% [markdown]
 # <details><summary>What the numbers say</summary>On a CPU: the policy has moved, by far more than the error of the KL. Whether it has got better nobody can say. Gold changes by less than its own error, which comes of 48 answers,
-# and so does the win rate. A KL is cheap to measure, as every token tells of it; what readers think is dear. Eight steps on 32 judged pairs are a beginning. On a GPU, with 48 steps and more answers, look at the same table, and write down what you see.</details>
+# and so does the win rate. A KL is cheap to measure, as every token tells of it; what readers think is dear. Six steps on 24 judged pairs are a beginning. On a GPU, with 48 steps and more answers, look at the same table, and write down what you see.</details>
 
 # %% [markdown]
 # ## 8. A judge who likes length

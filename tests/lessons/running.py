@@ -14,6 +14,9 @@ from grader.headless import execute
 
 NUMBER = r"(-?\d[\d,]*\.?\d*|-?\.\d+)"
 
+CELL = 600
+"""Seconds of wall time that a cell may take. Lesson 9's longest take a minute of one core, and the machine may be shared."""
+
 
 def run_once(lesson: str, kind: str, shared: Path):
     """The executed source or student notebook, and how long it took. Each is run once, whatever the number of processes.
@@ -30,7 +33,7 @@ def run_once(lesson: str, kind: str, shared: Path):
                 else nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4)
             )
             start = time.perf_counter()
-            executed = execute(_remembering(notebook, lesson[:2], shared), ROOT)
+            executed = execute(_remembering(notebook, lesson[:2], shared), ROOT, CELL)
             del executed.cells[0]
             kept.write_text(json.dumps([executed, time.perf_counter() - start]))
     executed, seconds = json.loads(kept.read_text())

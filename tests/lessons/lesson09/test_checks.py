@@ -162,6 +162,27 @@ STUDENTS = {
     "a rate": ("choose_candidate", lambda outcomes: max(x.mean().item() for x in outcomes if len(x)), "an int from 0"),
     "nothing": ("choose_candidate", lambda outcomes: None, "is a `return` missing?"),
 }  # fmt: skip
+_NUMBERS = r"-> .*\.(detach|float)\(\)"
+EQUIVALENT = {
+    "answer_log_probs": {
+        _NUMBERS: "the model is float32 already, and the others are whole numbers without gradients",
+        r"row \+ \[pad_id\]": "rows are lists",
+        r"-> (ids|lengths|begins|place) = torch\.\w+\([^=]*\)(\.unsqueeze\(1\))?$": "on the CPU it is there already",
+        r"-> logits = model\(ids\)\.logits": "a causal model does not look at padding behind",
+        r"attention_mask=there\)": "a mask of bools serves the model too",
+        r"there\.clamp|place\.clamp|begins\.clamp": "no answer of a check begins after place 20",
+    },
+    "kl_per_token": {
+        _NUMBERS: "no gradients are asked for; float32 loses less than is looked at",
+        r"(mask|there|len\(s|kl|error)\.clamp": "masks are 0 or 1, and nothing here is beyond 20",
+        r"return \(kl, error|return \(kl\.item\(\), error\)": "a 0-dim tensor is a number",
+    },
+    "choose_candidate": {
+        _NUMBERS: "no gradients are asked for; float32 loses less than is looked at",
+        r"x\.clamp": "outcomes are between 0 and 1",
+        r"-> rates = \{i: x\.mean\(\) for|-> error = outcomes\[best\]\.std\(\) /": "a 0-dim tensor is a number",
+    },
+}
 
 
 @pytest.mark.parametrize("seed", SEEDS[:4])

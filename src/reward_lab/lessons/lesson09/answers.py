@@ -36,15 +36,21 @@ class Sizes:
     """Tokens of an answer at most."""
     together: int = 112
     """Answers that are drawn at a time."""
-    steps: int = 8
+    steps: int = 6
     """Of DPO, in batches of four pairs."""
+    measured: int = 1
+    """How often what the policy writes is measured after the start."""
     fresh: int = 12
-    """Answers to each held-out prompt at each measurement along the DPO run."""
+    """Answers to each held-out prompt at each such measurement."""
 
     @classmethod
     def on(cls, device: str) -> "Sizes":
         """What suits a device."""
-        return cls() if device == "cpu" else cls(training=16, held_out=256, together=512, steps=48, fresh=64)
+        return (
+            cls()
+            if device == "cpu"
+            else cls(training=16, held_out=256, together=512, steps=48, measured=4, fresh=64)
+        )
 
 
 @dataclass(frozen=True)

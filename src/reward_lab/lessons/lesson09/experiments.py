@@ -111,23 +111,23 @@ class DPORun:
 
 
 def dpo_run(source: str, device: str, pool: Pool, reward: Fitted, seed: int) -> DPORun:
-    """DPO with LoRA on pairs that the unbiased judge judged, measured at the start, half way and at the end."""
+    """DPO with LoRA on pairs that the unbiased judge judged, measured at the start and along the way, at least at the end."""
     start, sizes = time.perf_counter(), Sizes.on(device)
     scores = PEOPLE.scores(pool.texts)
     pairs = PEOPLE.prefer(scores, *training_pairs(pool, DPO_PAIRS, seed), seed)
     along = [_of_the_reference(pool, reward, seed)]
 
-    def measure(model, step: int) -> None:
-        along.append(_measured(model, source, device, reward, pool, sizes, step, seed))
+    def each(model, step: int) -> None:
+        if step in at:
+            along.append(_measured(model, source, device, reward, pool, sizes, step, seed))
         seconds = time.perf_counter() - start
-        to_go = seconds * (sizes.steps - step) / step
-        say(f"step {step} of {sizes.steps}, {duration(to_go)} to go")
+        say(f"step {step} of {sizes.steps}, {duration(seconds * (sizes.steps - step) / step)} to go")
 
     with _quietly() as say:
         from . import with_trl  # TRL takes seconds to import, and is not there everywhere
 
-        at = sorted({max(1, sizes.steps // 2), sizes.steps})
-        log = with_trl.train(source, device, pool, pairs, sizes.steps, seed, at, measure)
+        at = [sizes.steps * k // sizes.measured for k in range(1, sizes.measured + 1)]
+        log = with_trl.train(source, device, pool, pairs, sizes.steps, seed, each)
     return DPORun(along, log, len(pairs[0]))
 
 

@@ -3,7 +3,7 @@
 import copy
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from datasets import Dataset
@@ -46,12 +46,11 @@ class _TokenIds(DPOTrainer):
 
 
 class _Along(TrainerCallback):
-    def __init__(self, at: Sequence[int], measure: Callable[[int], None]):
-        self.at, self.measure = at, measure
+    def __init__(self, each: Callable[[int], None]):
+        self.each = each
 
     def on_step_end(self, args, state, control, **unused: object) -> None:
-        if state.global_step in self.at:
-            self.measure(state.global_step)
+        self.each(state.global_step)
 
 
 def train(
@@ -61,8 +60,7 @@ def train(
     pairs: Pairs,
     steps: int,
     seed: int,
-    at: Sequence[int],
-    measure: Callable[[object, int], None],
+    each: Callable[[object, int], None],
 ) -> list[dict]:
     """Train adapters on judged pairs; what the trainer logged.
 
@@ -72,7 +70,7 @@ def train(
         pairs: numbers of preferred and rejected answers.
         steps: of the optimizer, each on BATCH pairs.
         seed: of the order of the pairs.
-        at: steps after which `measure(model with adapters, step)` is called.
+        each: called after each step with the model with adapters, and the number of the step.
     """
     tokenizer = load_tokenizer(source)
     model = copy.deepcopy(load_model(source, device))
@@ -91,12 +89,7 @@ def train(
             model, None, settings, train_dataset=as_rows(pool, pairs, tokenizer),
             processing_class=copy.deepcopy(tokenizer), peft_config=lora,
         )  # fmt: skip
-        trainer.add_callback(_Along(at, lambda step: measure(trainer.model, step)))
+        trainer.add_callback(_Along(lambda step: each(trainer.model, step)))
         logging.disable(logging.CRITICAL)
         trainer.train()
     return [row for row in trainer.state.log_history if "loss" in row]
-
-
-def free(model) -> torch.nn.Module:
-    """The language model inside the adapters: with them in force it is the policy."""
-    return model.get_base_model()

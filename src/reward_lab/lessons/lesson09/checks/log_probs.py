@@ -160,6 +160,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 @answer_log_probs.case("conversations of different lengths", points=1.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     calls = [(_model(draw, 9), *_rows(draw, 9, lengths), 0) for lengths in ([5, 9, 7, 12], [8, 4])]
+    calls.append((_model(draw, 30), *_rows(draw, 30, [33, 24, 28, 8]), 0))
     long = _rows(draw, 9, [6, 12])
     _check(subject, *calls, (_model(draw, 9), long[0], [2, 10], 0), (_model(draw, 9), long[0], [4, 3], 0))
 

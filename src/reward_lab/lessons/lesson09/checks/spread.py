@@ -118,11 +118,16 @@ def _check(subject: Subject, *calls: tuple) -> None:
 
 
 def _answers(
-    draw: torch.Generator, m: int, seq: int, filler: float = 0.0, kind: torch.dtype = torch.bool
+    draw: torch.Generator,
+    m: int,
+    seq: int,
+    filler: float = 0.0,
+    kind: torch.dtype = torch.bool,
+    scale: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Answers of different lengths whose tokens lean the same way, so that they are no independent witnesses."""
-    reference = -normal(draw, m, seq).abs() - 0.5
-    policy = reference + 0.3 * normal(draw, m, seq) + 0.4 * normal(draw, m, 1) + 0.1
+    reference = scale * (-normal(draw, m, seq).abs() - 0.5)
+    policy = reference + scale * (0.3 * normal(draw, m, seq) + 0.4 * normal(draw, m, 1) + 0.1)
     lengths = torch.randint(1, seq + 1, (m, 1), generator=draw)
     lengths[0], lengths[1] = seq, max(1, seq // 3)
     mask = torch.arange(seq) < lengths
@@ -141,7 +146,8 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 def _(subject: Subject, draw: torch.Generator) -> None:
     kinds = (torch.bool, torch.float32, torch.int64)
     sizes = ((12, 8), (40, 20), (5, 6))
-    _check(subject, *(_answers(draw, m, seq, kind=kind) for (m, seq), kind in zip(sizes, kinds, strict=True)))
+    calls = [_answers(draw, m, seq, kind=kind) for (m, seq), kind in zip(sizes, kinds, strict=True)]
+    _check(subject, *calls, _answers(draw, 6, 30, scale=40.0))
 
 
 @kl_per_token.case("-infinity where nothing stands", points=1.0)

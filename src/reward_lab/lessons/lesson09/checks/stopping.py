@@ -143,12 +143,20 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     _check(subject, *lists, *_clear([rising, own, tied]), ([_judged(draw, 30, 0.5)],))
 
 
-@choose_candidate.case("candidates with one comparison, or none", points=1.0)
+@choose_candidate.case("candidates with two comparisons, one, or none", points=1.0)
 def _(subject: Subject, draw: torch.Generator) -> None:
     none, one = torch.zeros(0, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     _check(
         subject,
         ([one, none, _judged(draw, 40, 0.5), _judged(draw, 40, 0.75)],),
         ([none, _judged(draw, 80, 0.7), one, _judged(draw, 80, 0.4)],),
+        (
+            [
+                _judged(draw, 30, 0.5),
+                one,
+                torch.ones(2, dtype=torch.float64),
+                torch.ones(3, dtype=torch.float64),
+            ],
+        ),
         ([_judged(draw, 30, 0.2), none, _judged(draw, 60, 0.6), _judged(draw, 60, 0.65), one],),
     )

@@ -5,7 +5,6 @@ import importlib.util
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,10 @@ from torch import Tensor
 
 from reward_lab import statistics
 from reward_lab.language import ecosystem
-from reward_lab.language.sampling import score_answers
 from reward_lab.lessons.starting import attempt as attempt
 from reward_lab.progress import duration
 
-from .answers import HELD_OUT, Pool, Sizes, as_texts, draw, draw_pool, load_model
+from .answers import Pool, Sizes, draw_pool, load_model
 from .answers import find_model as find_model
 from .answers import load_tokenizer as load_tokenizer
 from .answers import prompt_ids as prompt_ids
@@ -26,8 +24,9 @@ from .answers import what_it_needs as what_it_needs
 from .judge import BIAS, Judge, expected_accuracy
 from .judge import gold as gold
 from .judge import words as words
+from .policies import DPORun as DPORun
+from .policies import measured, of_the_reference
 from .rewards import Curve, Fitted, best_of_n_curve, fit_judged, held_out_pairs, training_pairs
-from .spread import kl_per_token
 
 PEOPLE, BIASED = Judge(), Judge(BIAS)
 ALIKE = 1
@@ -84,42 +83,16 @@ def pays_for_length(pool: Pool, fitted: Sequence[Fitted]) -> list[float]:
     ]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a policy writes, after some steps."""
-
-    step: int
-    gold: float
-    gold_error: float
-    learnt: float
-    kl: float
-    """Sampled KL to the reference, nats per token."""
-    kl_error: float
-    words: float
-    texts: list[str] = field(default_factory=list)
-    outcomes: list[float] = field(default_factory=list)
-    """Each answer judged once, afresh, against an answer of the reference: 1 where it won."""
-
-
-@dataclass(frozen=True)
-class DPORun:
-    """A run of DPO: what was measured on its own answers, and what the trainer logged."""
-
-    along: list[Measured]
-    log: list[dict]
-    pairs: int
-
-
 def dpo_run(source: str, device: str, pool: Pool, reward: Fitted, seed: int) -> DPORun:
-    """DPO with LoRA on pairs that the unbiased judge judged, measured at the start and along the way, at least at the end."""
+    """DPO with LoRA on the readers' pairs, measured at the start, perhaps along the way, and at the end."""
     start, sizes = time.perf_counter(), Sizes.on(device)
     scores = PEOPLE.scores(pool.texts)
     pairs = PEOPLE.prefer(scores, *training_pairs(pool, DPO_PAIRS, seed), seed)
-    along = [_of_the_reference(pool, reward, seed)]
+    along = [of_the_reference(pool, reward, seed)]
 
     def each(model, step: int) -> None:
         if step in at:
-            along.append(_measured(model, source, device, reward, pool, sizes, step, seed))
+            along.append(measured(model, source, reward, pool, sizes, step, seed))
         seconds = time.perf_counter() - start
         say(f"step {step} of {sizes.steps}, {duration(seconds * (sizes.steps - step) / step)} to go")
 
@@ -129,58 +102,6 @@ def dpo_run(source: str, device: str, pool: Pool, reward: Fitted, seed: int) -> 
         at = [sizes.steps * k // sizes.measured for k in range(1, sizes.measured + 1)]
         log = with_trl.train(source, device, pool, pairs, sizes.steps, seed, each)
     return DPORun(along, log, len(pairs[0]))
-
-
-def _of_the_reference(pool: Pool, reward: Fitted, seed: int) -> Measured:
-    rows = slice(pool.trained_on, None)
-    texts, n = pool.texts[rows], len(pool.texts) - pool.trained_on
-    scored = gold(texts)
-    mean_words = sum(map(words, texts)) / n
-    error = scored.std().item() / n**0.5
-    outcomes = _judged_afresh(texts, pool.prompts[rows], pool, seed)
-    return Measured(
-        0,
-        scored.mean().item(),
-        error,
-        reward.reward[rows].mean().item(),
-        0.0,
-        0.0,
-        mean_words,
-        texts,
-        outcomes,
-    )
-
-
-def _measured(
-    adapted, source: str, device: str, reward: Fitted, pool: Pool, sizes: Sizes, step: int, seed: int
-) -> Measured:
-    """Draw fresh answers, and ask the judge, the reward model and the reference about them."""
-    tokenizer, policy = load_tokenizer(source), adapted.get_base_model()
-    training = adapted.training
-    adapted.eval()
-    prompts = [prompt for prompt in HELD_OUT for _ in range(sizes.fresh)]
-    drawn = draw(policy, tokenizer, prompts, sizes, seed + step)
-    with adapted.disable_adapter():
-        by_reference = score_answers(policy, [prompt_ids(tokenizer, p) for p in prompts], drawn.tokens)
-    adapted.train(training)
-    texts = as_texts(tokenizer, drawn)
-    scored = gold(texts)
-    learnt = (by_reference.vectors.double() @ reward.weights).mean().item()
-    kl, kl_error = kl_per_token(drawn.log_probs, by_reference.log_probs, drawn.mask)
-    return Measured(
-        step, scored.mean().item(), scored.std().item() / len(texts) ** 0.5, learnt, kl, kl_error,
-        sum(map(words, texts)) / len(texts), texts, _judged_afresh(texts, prompts, pool, seed + step),
-    )  # fmt: skip
-
-
-def _judged_afresh(texts: Sequence[str], prompts: Sequence[str], pool: Pool, seed: int) -> list[float]:
-    """Each answer against one of the reference's to the same prompt, drawn at random."""
-    draw_one, scores = random.Random(seed), gold(pool.texts)
-    groups = {pool.prompts[int(rows[0])]: rows.tolist() for rows in pool.groups()}
-    opponents = torch.tensor([draw_one.choice(groups[prompt]) for prompt in prompts])
-    chance = torch.sigmoid(gold(texts) - scores[opponents])
-    draws = torch.rand(len(texts), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return (draws < chance).double().tolist()
 
 
 def fresh_judgements(pool: Pool, reward: Fitted, budget: int, seed: int) -> tuple[list[int], list[Tensor]]:

@@ -5,7 +5,6 @@ import logging
 import tempfile
 from collections.abc import Callable
 
-import torch
 from datasets import Dataset
 from peft import LoraConfig
 from torch import Tensor

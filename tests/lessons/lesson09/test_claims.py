@@ -23,16 +23,11 @@ def run(text):
     return text
 
 
-def row(text: str, name: str) -> list[float]:
-    (line,) = re.findall(rf"^{re.escape(name)} +((?:-?\d[\d. ()to-]*)+)$", text, re.MULTILINE)
-    return [float(x) for x in re.findall(r"-?\d+\.\d+", line)]
-
-
 def table(text: str, name: str) -> list[float]:
     """A row of section 8's table."""
-    part = text.split("accuracy: the judge's")[1].split("win rate")[0]
+    part = text.split("accuracy: the judge's")[1].split(" win rate ")[0].rpartition("\n")[0]
     (line,) = re.findall(rf"^{name:21s} +(.*)$", part, re.MULTILINE)
-    return [float(x) for x in line.split()]
+    return [float(x) for x in re.findall(r"-?\d+\.\d+", line)]
 
 
 def test_the_readers_function_agrees_with_what_was_drawn(run):

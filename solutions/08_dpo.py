@@ -936,5 +936,4 @@ else:
 # - N. Razin et al., Unintentional unalignment: likelihood displacement in direct preference optimization (2024): refusals that drop.
 # - R. Rafailov et al., Scaling laws for reward model overoptimization in direct alignment algorithms (2024): DPO and its kin degrade, often before one epoch ends.
 #
-# **Next lesson.** Lesson 9, once it is there, does all of it on a real language model. Until then: your own judgements
-# (`python -m reward_lab.train`, section 9 of lesson 1), a hub model in section 11, or the papers above.
+# **Next lesson.** Lesson 9 does all of it on a real language model.

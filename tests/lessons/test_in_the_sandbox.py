@@ -22,6 +22,7 @@ WRITTEN = {
     "04_pretrained_backbone": 4,
     "06_policy_gradients_ppo": 6,
     "08_dpo": 6,
+    "09_real_model": 4,
 }
 """Lesson -> points that are given by hand."""
 MISTAKEN = {

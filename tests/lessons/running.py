@@ -39,7 +39,7 @@ def run_once(lesson: str, kind: str, shared: Path):
 
 
 def _remembering(notebook: NotebookNode, number: str, shared: Path) -> NotebookNode:
-    """The notebook, with a first cell that lets its two runs share what they compute alike, and a last one that tells CPU time."""
+    """The notebook, with a first cell that lets its two runs share what they compute alike, and a last one for CPU time."""
     first = nbformat.v4.new_code_cell(
         f"from tests.lessons.remembering import remember; remember({number!r}, {str(shared)!r}); del remember"
     )

@@ -68,9 +68,8 @@ def content_digest(file: Path) -> bytes:
 
 def handed_in_at(folder: Path | str, log: logging.Logger | None = None) -> datetime.datetime | None:
     """When a submission came, in UTC, by its timestamp.txt; None if there is none, or it holds no date."""
-    from nbgrader.utils import (
-        parse_utc,  # here: it takes a second, which processes that only grade don't need
-    )
+    # Here: it takes a second, which processes that only grade don't need.
+    from nbgrader.utils import parse_utc
 
     file = Path(folder) / "timestamp.txt"
     try:

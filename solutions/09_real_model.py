@@ -47,6 +47,8 @@ from reward_lab.plots import show
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
 device = start(SEED)
+
+# %% tags=["experiment"]
 hub_model = None  # another model's name on the hub, if you like
 source = experiments.find_model(device, hub_model)
 print("the model: found" if source else experiments.what_it_needs())

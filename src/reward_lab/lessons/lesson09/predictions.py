@@ -4,6 +4,6 @@ from reward_lab.checks.predicting import Prediction, Predictions
 
 predict = Predictions(
     unseen=Prediction(("the bag of words", "the frozen language model", "about equal"), right=2),
-    hacked=Prediction(("it rises as before", "it rises and then falls", "it falls from the start"), right=3),
     moved=Prediction(),
+    hacked=Prediction(("it rises as before", "it rises and then falls", "it falls from the start"), right=3),
 )

@@ -17,7 +17,6 @@ from . import probes as probes
 answer_log_probs = Exercise(
     "answer_log_probs",
     first_step="Write two conversations of different lengths below each other, pad the shorter one, and mark the answers.",
-    uses=("sequence_log_probs",),
 )
 
 Rows = Sequence[Sequence[int]]

@@ -1,7 +1,7 @@
 """Write the skeleton of a lesson, which builds, runs, checks and grades at once.
 
-    python -m grader.new 09_topic                  in a project, or in an empty folder, which becomes one
-    python -m grader.new 09_topic --project DIR    in that folder; what lies in it stays
+    python -m grader.new 10_topic                  in a project, or in an empty folder, which becomes one
+    python -m grader.new 10_topic --project DIR    in that folder; what lies in it stays
 
 It writes the lesson's source, its room with checks, experiments and figures, and its tests. No file is overwritten.
 """
@@ -32,7 +32,7 @@ def write_lesson(lesson: str, project: Project) -> list[Path]:
     """
     if not LESSON.fullmatch(lesson):
         raise ProjectError(
-            f"{lesson!r} is no name of a lesson: two digits and lower-case words, such as 09_topic"
+            f"{lesson!r} is no name of a lesson: two digits and lower-case words, such as 10_topic"
         )
     taken = [name for name in project.lesson_sources() if name[:2] == lesson[:2]]
     files = _files(lesson, project)
@@ -135,12 +135,12 @@ def project_for(folder: Path | None) -> Project:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m grader.new", description=__doc__.split("\n")[0])
-    parser.add_argument("lesson", metavar="NN_TOPIC", help="for example 09_topic")
+    parser.add_argument("lesson", metavar="NN_TOPIC", help="for example 10_topic")
     parser.add_argument("--project", type=Path, metavar="DIR", help="default: the project around this folder")
     arguments = parser.parse_args(argv)
     try:
         if not LESSON.fullmatch(arguments.lesson):  # before a folder becomes a project
-            raise ProjectError(f"{arguments.lesson!r} is no name of a lesson, such as 09_topic")
+            raise ProjectError(f"{arguments.lesson!r} is no name of a lesson, such as 10_topic")
         project = project_for(arguments.project)
         for path in write_lesson(arguments.lesson, project):
             print(f"wrote {path.relative_to(project.root)}")

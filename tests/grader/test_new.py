@@ -16,7 +16,7 @@ from grader.new import main, make_project, write_lesson
 from grader.project import Project, ProjectError, course_project, own_project
 from grader.sandbox import sandbox_problem
 
-LESSON = "09_topic"
+LESSON = "10_topic"
 TIE_AS_WIN = "def win_rate(first, second):\n    return (first >= second).double().mean()\n"
 
 
@@ -82,12 +82,12 @@ def test_a_lesson_without_checks_is_said_before_anything_is_graded(missing, tmp_
     folder.mkdir(parents=True)
     shutil.copy(released_notebook(tmp_path / "course", LESSON), folder)
     assert grade(["run", str(tmp_path / "course"), LESSON]) == 1
-    assert "09_topic has no checks" in capsys.readouterr().err
+    assert "10_topic has no checks" in capsys.readouterr().err
 
 
 def test_writing_a_lesson_again_changes_nothing(project, capsys):
     before = {path: path.read_bytes() for path in project.root.rglob("*.py")}
-    for lesson in (LESSON, "09_other"):
+    for lesson in (LESSON, "10_other"):
         assert main([lesson, "--project", str(project.root)]) == 1
     assert "is there already" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in project.root.rglob("*.py")} == before
@@ -100,7 +100,7 @@ def test_a_file_in_the_way_is_kept_and_nothing_else_is_written(tmp_path):
     kept.write_text("mine")
     with pytest.raises(ProjectError, match="checks.py"):
         write_lesson(LESSON, project)
-    assert kept.read_text() == "mine" and not list(tmp_path.rglob("09_*"))
+    assert kept.read_text() == "mine" and not list(tmp_path.rglob("10_*"))
 
 
 def test_a_folder_with_other_things_becomes_a_project_only_where_it_is_named(tmp_path, monkeypatch, capsys):
@@ -111,7 +111,7 @@ def test_a_folder_with_other_things_becomes_a_project_only_where_it_is_named(tmp
     assert main([LESSON, "--project", "."]) == 0 and (tmp_path / "thesis.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["topic", "9_topic", "09_Topic", "../09_topic", "09_topic_"])
+@pytest.mark.parametrize("name", ["topic", "9_topic", "10_Topic", "../10_topic", "10_topic_"])
 def test_a_name_that_no_lesson_can_have_is_refused_before_anything_is_written(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([name]) == 1 and not list(tmp_path.iterdir())
@@ -126,8 +126,8 @@ def test_in_the_repository_a_lesson_starts_like_the_others(tmp_path):
         (tmp_path / "src" / package / "__init__.py").write_text("kept = True\n")
     project = Project.at(tmp_path)
     written = write_lesson(LESSON, project)
-    assert tmp_path / "src/reward_lab/lessons/lesson09/checks.py" in written
-    assert tmp_path / "tests/lessons/lesson09/test_checks.py" in written
+    assert tmp_path / "src/reward_lab/lessons/lesson10/checks.py" in written
+    assert tmp_path / "tests/lessons/lesson10/test_checks.py" in written
     assert (tmp_path / "src/reward_lab/lessons/__init__.py").read_text() == "kept = True\n"
     cells = [cell.source for cell in read_source(tmp_path / "solutions" / f"{LESSON}.py", project).cells]
     assert "colab-badge.svg" in cells[0] and "blob/v" in cells[0]

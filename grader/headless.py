@@ -12,6 +12,9 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+CELL_TIMEOUT = 1200
+"""Seconds of wall time for a cell of any lesson. None takes near a minute by itself, but others may use the machine."""
+
 
 def execute(
     notebook: NotebookNode,

@@ -10,12 +10,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from ..build import read_source
-from ..headless import execute
+from ..headless import CELL_TIMEOUT, execute
 from ..project import Project
 
 PACKAGES = ("torch", "numpy", "matplotlib", "ipython", "transformers", "trl")
-CELL_TIMEOUT = 1200
-"""Seconds. No cell takes more than ten by itself, but others may use the machine."""
 
 
 def lesson_notebook(project: Project, lesson: str, solved: bool) -> NotebookNode:

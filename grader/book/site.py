@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..build import read_source, write_notebook
+from ..build import write_notebook
 from ..project import Project, ProjectError, own_project
 from .lesson_pages import lesson_page
 from .lessons import executed, lesson_notebook
@@ -90,7 +90,7 @@ def write_sources(book: Book) -> None:
         pages |= reference_pages(project.root / "src" / "reward_lab")
     if book.instructor:
         for lesson in lessons:
-            notes = teaching_page(project, lesson, read_source(project.lesson_sources()[lesson], project))
+            notes = teaching_page(project, lesson, lesson_notebook(project, lesson, solved=True))
             pages[f"teaching/{lesson}.md"] = links.rewritten(
                 notes, f"notebooks/{lesson}.md", f"teaching/{lesson}.md"
             )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from nbformat import NotebookNode
 
-from ..build import read_source
 from ..cells import is_answer
 from ..project import Project
 
@@ -33,7 +32,7 @@ def teaching_page(project: Project, lesson: str, notebook: NotebookNode) -> str:
         notebook: its source, with answers.
     """
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
-    exercises = exercises_of(project, lesson)
+    exercises = exercises_of(project, lesson, notebook)
     parts = [
         f"# Teaching notes: {title}\n\nTaken from the lesson and its checks when this edition was built. "
         f"The lesson with its answers and marking schemes: [{title}]({lesson}.ipynb).",
@@ -51,8 +50,10 @@ def teaching_page(project: Project, lesson: str, notebook: NotebookNode) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def exercises_of(project: Project, lesson: str) -> list[tuple[ModuleType, "Exercise"]]:
-    """Every exercise of a lesson, in the lesson's order, with the module that defines it."""
+def exercises_of(
+    project: Project, lesson: str, notebook: NotebookNode
+) -> list[tuple[ModuleType, "Exercise"]]:
+    """Every exercise of a lesson, in the order of its notebook, with the module that defines it."""
     from reward_lab.checks.exercise import Exercise  # here: the public edition has no use for torch
 
     package = project.checks(lesson)
@@ -60,7 +61,7 @@ def exercises_of(project: Project, lesson: str) -> list[tuple[ModuleType, "Exerc
         importlib.import_module(f"{package.__name__}.{found.name}")
         for found in pkgutil.iter_modules(package.__path__)
     ]
-    order = [cell.id for cell in _answer_cells(project, lesson)]
+    order = [cell.id for cell in notebook.cells if cell.cell_type == "code" and is_answer(cell)]
     found = [
         (module, exercise)
         for module in modules
@@ -70,11 +71,6 @@ def exercises_of(project: Project, lesson: str) -> list[tuple[ModuleType, "Exerc
         and f"{name} = Exercise(" in inspect.getsource(module)
     ]
     return sorted(found, key=lambda pair: order.index(pair[1].name))
-
-
-def _answer_cells(project: Project, lesson: str) -> list[NotebookNode]:
-    cells = read_source(project.lesson_sources()[lesson], project).cells
-    return [cell for cell in cells if cell.cell_type == "code" and is_answer(cell)]
 
 
 def known_mistakes(module: ModuleType) -> list[str]:

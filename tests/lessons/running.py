@@ -9,7 +9,7 @@ from filelock import FileLock
 from nbformat import NotebookNode
 
 from grader.build import ROOT, lesson_sources, read_source
-from grader.headless import execute
+from grader.headless import CELL_TIMEOUT, execute
 
 NUMBER = r"(-?\d[\d,]*\.?\d*|-?\.\d+)"
 
@@ -30,7 +30,7 @@ def run_once(lesson: str, kind: str, shared: Path):
                 if kind == "source"
                 else nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4)
             )
-            executed = execute(_remembering(notebook, lesson[:2], shared), ROOT, timeout=1200)
+            executed = execute(_remembering(notebook, lesson[:2], shared), ROOT, timeout=CELL_TIMEOUT)
             del executed.cells[0]
             seconds = float(executed.cells.pop().outputs[0].text)
             kept.write_text(json.dumps([executed, seconds]))

@@ -50,6 +50,20 @@ def _without_bars() -> None:
         datasets.disable_progress_bars()
 
 
+def plain_settings(folder: str, device: str) -> dict[str, object]:
+    """Settings with which a trainer of TRL computes in float32 on one device, and leaves no bars, reports or models."""
+    return {
+        "output_dir": folder, "use_cpu": device == "cpu", "bf16": False, "gradient_checkpointing": False,
+        "disable_tqdm": True, "report_to": "none", "save_strategy": "no",
+    }  # fmt: skip
+
+
+def losses_of(trainer) -> list[dict]:
+    """Train, and give the lines with a loss that the trainer logged."""
+    trainer.train()
+    return [row for row in trainer.state.log_history if "loss" in row]
+
+
 def write_jsonl(path: Path, pairs: Pairs) -> None:
     """Write story pairs with the columns `prompt`, `chosen` and `rejected`, one JSON object a line."""
     with open(path, "w", encoding="utf-8") as file:

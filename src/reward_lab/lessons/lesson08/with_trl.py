@@ -19,6 +19,7 @@ from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 from trl import DPOConfig as TRLConfig
 from trl import DPOTrainer
 
+from reward_lab.language import ecosystem
 from reward_lab.metrics import Pairs
 from reward_lab.rlhf import DPOConfig, Policy, World, shuffled_rows
 
@@ -148,10 +149,6 @@ def run_trainer(
             return order or super()._get_train_sampler(*arguments)
 
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TRLConfig(
-            output_dir=folder, use_cpu=device == "cpu", bf16=False, gradient_checkpointing=False, disable_tqdm=True,
-            report_to="none", save_strategy="no", logging_steps=10, **settings,
-        )  # fmt: skip
+        arguments = TRLConfig(**ecosystem.plain_settings(folder, device), logging_steps=10, **settings)
         trainer = InOrder(model, reference, arguments, train_dataset=rows, processing_class=tokenizer)
-        trainer.train()
-    return [row for row in trainer.state.log_history if "loss" in row]
+        return ecosystem.losses_of(trainer)

@@ -64,10 +64,13 @@ class Pool:
     trained_on: int
     """So many answers belong to training prompts; the others to prompts that no judgement is about."""
 
-    def groups(self) -> list[Tensor]:
-        """Numbers of the answers to each held-out prompt."""
-        names = list(dict.fromkeys(self.prompts[self.trained_on :]))
-        return [torch.tensor([i for i, p in enumerate(self.prompts) if p == name]) for name in names]
+    def groups(self, held_out: bool = True) -> list[Tensor]:
+        """Numbers of the answers to each held-out prompt, or to each training prompt."""
+        part = range(self.trained_on, len(self.prompts)) if held_out else range(self.trained_on)
+        found: dict[str, list[int]] = {}
+        for number in part:
+            found.setdefault(self.prompts[number], []).append(number)
+        return [torch.tensor(numbers) for numbers in found.values()]
 
 
 def find_model(device: str, name: str | None = None) -> str | None:

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import random
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,12 +22,12 @@ from .answers import find_model as find_model
 from .answers import load_tokenizer as load_tokenizer
 from .answers import prompt_ids as prompt_ids
 from .answers import what_it_needs as what_it_needs
-from .judge import BIAS, Judge, expected_accuracy
+from .judge import BIAS, Judge, expected_accuracy, word_counts
 from .judge import gold as gold
 from .judge import words as words
 from .policies import DPORun as DPORun
 from .policies import measured, of_the_reference
-from .rewards import Curve, Fitted, best_of_n_curve, fit_judged, held_out_pairs, training_pairs
+from .rewards import Curve, Fitted, best_of_n_curve, fit_judged, held_out_pairs, powers, training_pairs
 
 PEOPLE, BIASED = Judge(), Judge(BIAS)
 ALIKE = 1
@@ -77,7 +78,7 @@ def limit_curve(pool: Pool) -> Curve:
 
 def pays_for_length(pool: Pool, fitted: Sequence[Fitted]) -> list[float]:
     """Correlation of each reward with the number of words, over the held-out prompts' answers."""
-    length = torch.tensor([words(text) for text in pool.texts[pool.trained_on :]], dtype=torch.float64)
+    length = word_counts(pool.texts[pool.trained_on :])
     return [
         torch.corrcoef(torch.stack([one.reward[pool.trained_on :], length]))[0, 1].item() for one in fitted
     ]
@@ -110,7 +111,7 @@ def fresh_judgements(pool: Pool, reward: Fitted, budget: int, seed: int) -> tupl
     Returns:
         Each n, and for each the outcomes of its comparisons: 1 won, 0 lost.
     """
-    ns = [2**k for k in range(int(np.log2(len(pool.groups()[0]))) + 1)]
+    ns = powers(pool)
     return ns, [_compared(pool, reward, n, budget // len(ns), PEOPLE, seed + n)[0] for n in ns]
 
 
@@ -131,7 +132,7 @@ def _compared(
 ) -> tuple[Tensor, Tensor]:
     """Best-of-n against one draw of the reference: outcomes, and by how many words the first is longer."""
     draws, scores, groups = torch.Generator().manual_seed(seed), judge.scores(pool.texts), pool.groups()
-    length = torch.tensor([words(text) for text in pool.texts], dtype=torch.float64)
+    length = word_counts(pool.texts)
     sent, others = [], []
     for number in range(count):
         rows = groups[number % len(groups)]
@@ -173,16 +174,12 @@ def real_preferences(data: str, backbone: str, rows: int, by: str | None) -> int
 @contextlib.contextmanager
 def _quietly() -> Iterator:
     """No bars and logs of TRL, no global generator moved; gives a function that prints all the same."""
-    import logging
-    import sys
-
-    out, disabled = sys.stdout, logging.root.manager.disable
+    out = sys.stdout
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     try:
         with ecosystem.quiet():
             yield lambda line: print(line, file=out, flush=True)
     finally:
-        logging.disable(disabled)
         torch.set_rng_state(states[0])
         np.random.set_state(states[1])
         random.setstate(states[2])

@@ -1,21 +1,19 @@
 """Real preferences for the Colab-only section: a data set by its name on the hub, or a file of the same form."""
 
+import json
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from reward_lab import evaluate as evaluate_command
 from reward_lab import train as train_command
+from reward_lab.text.preferences import load_preferences
+from reward_lab.text.splitting import held_out_rows
+
+SHARE = 0.1
+"""Of the pairs that are held out."""
 
 
-def train_and_evaluate(
-    data: str,
-    backbone: str,
-    folder: Path,
-    rows: int = 500,
-    by: str | None = None,
-    say: Callable[[str], object] = print,
-) -> int:
+def train_and_evaluate(data: str, backbone: str, folder: Path, rows: int = 500, by: str | None = None) -> int:
     """Train a head on the preferences of a data set, split by prompt, and evaluate it on a held-out tenth.
 
     Args:
@@ -28,54 +26,47 @@ def train_and_evaluate(
     Returns:
         0 where both commands ended well.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
-        trained, held_out = (Path(place) / f"{name}.jsonl" for name in ("train", "held_out"))
-        split_by_prompt(data, rows, trained, held_out)
-        model = folder / "model"
-        status = train_command.main(
-            [
-                "--train-file",
-                str(trained),
-                "--output-dir",
-                str(model),
-                "--backbone",
-                backbone,
-                "--tune",
-                "head",
-            ]
-        )
+        trained, held_out = split_by_prompt(data, rows, Path(place))
+        model = str(folder / "model")
+        asked = [
+            "--train-file",
+            str(trained),
+            "--output-dir",
+            model,
+            "--backbone",
+            backbone,
+            "--tune",
+            "head",
+        ]
+        status = train_command.main(asked)
         if status:
             return status
-        asked = ["--model", str(model), "--file", str(held_out), "--train-file", str(trained)]
-        return evaluate_command.main([*asked, "--by", by] if by else asked)
+        asked = ["--model", model, "--file", str(held_out), "--train-file", str(trained)]
+        asked += ["--output-dir", str(folder / "evaluation"), *(["--by", by] if by else [])]
+        return evaluate_command.main(asked)
 
 
-def split_by_prompt(data: str, rows: int, trained: Path, held_out: Path) -> tuple[int, int]:
-    """Write nine tenths of the prompts to one file and a tenth to another; how many rows each got."""
+def split_by_prompt(data: str, rows: int, folder: Path) -> tuple[Path, Path]:
+    """Write the pairs into two files of a folder, nine tenths and a tenth, as `python -m reward_lab.train` splits them.
+
+    Raises:
+        ValueError: a row can't be used, or the pairs can't be split by prompt.
+    """
     from datasets import load_dataset
 
+    a_file = Path(data).exists()
     loaded = (
-        load_dataset("json", data_files=data, split="train")
-        if Path(data).exists()
-        else load_dataset(data, split="train")
+        load_dataset("json", data_files=data, split="train") if a_file else load_dataset(data, split="train")
     )
-    loaded = loaded.select(range(min(rows, len(loaded))))
-    prompts = [_prompt(row) for row in loaded]
-    names = list(dict.fromkeys(prompts))
-    kept = {name for number, name in enumerate(names) if number % 10 == 9}
-    parts = (
-        [i for i, p in enumerate(prompts) if p not in kept],
-        [i for i, p in enumerate(prompts) if p in kept],
-    )
-    for part, file in zip(parts, (trained, held_out), strict=True):
-        loaded.select(part).to_json(file)
-    return len(parts[0]), len(parts[1])
-
-
-def _prompt(row: dict) -> str:
-    """What a row is about: its prompt, or, where that stands inside the texts, all messages but the last."""
-    if row.get("prompt"):
-        return str(row["prompt"])
-    chosen = row["chosen"]
-    return str(chosen[:-1]) if isinstance(chosen, list) else chosen.rpartition("\n\nAssistant:")[0]
+    everything = folder / "all.jsonl"
+    loaded.select(range(min(rows, len(loaded)))).to_json(everything)
+    preferences = load_preferences(everything)
+    split = held_out_rows(preferences, SHARE, len(preferences))
+    for warning in split.warnings:
+        print(f"warning: {warning}")
+    files = folder / "train.jsonl", folder / "held_out.jsonl"
+    with files[0].open("w", encoding="utf-8") as trained, files[1].open("w", encoding="utf-8") as held_out:
+        for out, (row, _) in zip(split.held_out, preferences.with_rows(), strict=True):
+            (held_out if out else trained).write(json.dumps(row) + "\n")
+    return files

@@ -21,6 +21,11 @@ def words(answer: str) -> int:
     return len(WORD.findall(answer))
 
 
+def word_counts(answers: Sequence[str]) -> Tensor:
+    """(n,) float64: how many words each answer has."""
+    return torch.tensor([words(answer) for answer in answers], dtype=torch.float64)
+
+
 def letters(answer: str) -> float:
     """Mean length of its words in letters; 7, a bad one, where there is no word."""
     found = WORD.findall(answer)
@@ -32,9 +37,8 @@ def gold(answers: Sequence[str]) -> Tensor:
 
     2 (4.5 - letters), held between -5 and 2, minus half the square of (words - 10) / 5.
     """
-    length = torch.tensor([words(a) for a in answers], dtype=torch.float64)
     plain = torch.tensor([2 * (4.5 - letters(a)) for a in answers], dtype=torch.float64).clamp(-5.0, 2.0)
-    return plain - ((length - BEST_WORDS) / 5).square() / 2
+    return plain - ((word_counts(answers) - BEST_WORDS) / 5).square() / 2
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Judge:
 
     def scores(self, answers: Sequence[str]) -> Tensor:
         """(n,) float64."""
-        return gold(answers) + self.bias * torch.tensor([words(a) for a in answers], dtype=torch.float64)
+        return gold(answers) + self.bias * word_counts(answers)
 
     def prefer(self, scores: Tensor, first: Tensor, second: Tensor, seed: int) -> Pairs:
         """Judge pairs of answers, each once.

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from reward_lab.language.sampling import score_answers
 
 from .answers import HELD_OUT, Pool, Sizes, as_texts, draw, load_tokenizer, prompt_ids
-from .judge import gold, words
+from .judge import gold, word_counts
 from .rewards import Fitted
 from .spread import kl_per_token
 
@@ -43,22 +44,8 @@ class DPORun:
 def of_the_reference(pool: Pool, reward: Fitted, seed: int) -> Measured:
     """The same of the reference, from the pool."""
     rows = slice(pool.trained_on, None)
-    texts, n = pool.texts[rows], len(pool.texts) - pool.trained_on
-    scored = gold(texts)
-    mean_words = sum(map(words, texts)) / n
-    error = scored.std().item() / n**0.5
-    outcomes = _judged_afresh(texts, pool.prompts[rows], pool, seed)
-    return Measured(
-        0,
-        scored.mean().item(),
-        error,
-        reward.reward[rows].mean().item(),
-        0.0,
-        0.0,
-        mean_words,
-        texts,
-        outcomes,
-    )
+    learnt = reward.reward[rows].mean().item()
+    return _asked_about(pool.texts[rows], pool.prompts[rows], pool, 0, learnt, (0.0, 0.0), seed)
 
 
 def measured(
@@ -73,21 +60,27 @@ def measured(
     with adapted.disable_adapter():
         by_reference = score_answers(policy, [prompt_ids(tokenizer, p) for p in prompts], drawn.tokens)
     adapted.train(training)
-    texts = as_texts(tokenizer, drawn)
-    scored = gold(texts)
     learnt = (by_reference.vectors.double() @ reward.weights).mean().item()
-    kl, kl_error = kl_per_token(drawn.log_probs, by_reference.log_probs, drawn.mask)
+    kl = kl_per_token(drawn.log_probs, by_reference.log_probs, drawn.mask)
+    return _asked_about(as_texts(tokenizer, drawn), prompts, pool, step, learnt, kl, seed + step)
+
+
+def _asked_about(
+    texts: list[str], prompts: Sequence[str], pool: Pool, step: int, learnt: float, kl: tuple, seed: int
+) -> Measured:
+    """What the judge says of answers to these prompts, beside the learnt reward, and the KL with its error."""
+    scored = gold(texts)
     return Measured(
-        step, scored.mean().item(), scored.std().item() / len(texts) ** 0.5, learnt, kl, kl_error,
-        sum(map(words, texts)) / len(texts), texts, _judged_afresh(texts, prompts, pool, seed + step),
+        step, scored.mean().item(), scored.std().item() / len(texts) ** 0.5, learnt, *kl,
+        word_counts(texts).mean().item(), texts, _judged_afresh(scored, prompts, pool, seed),
     )  # fmt: skip
 
 
-def _judged_afresh(texts: Sequence[str], prompts: Sequence[str], pool: Pool, seed: int) -> list[float]:
-    """Each answer against one of the reference's to the same prompt, drawn at random."""
+def _judged_afresh(scored: Tensor, prompts: Sequence[str], pool: Pool, seed: int) -> list[float]:
+    """Each answer, by its gold score, against one of the reference's to the same prompt, drawn at random."""
     draw_one, scores = random.Random(seed), gold(pool.texts)
     groups = {pool.prompts[int(rows[0])]: rows.tolist() for rows in pool.groups()}
     opponents = torch.tensor([draw_one.choice(groups[prompt]) for prompt in prompts])
-    chance = torch.sigmoid(gold(texts) - scores[opponents])
-    draws = torch.rand(len(texts), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    chance = torch.sigmoid(scored - scores[opponents])
+    draws = torch.rand(len(scored), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return (draws < chance).double().tolist()

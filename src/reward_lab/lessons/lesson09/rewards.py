@@ -12,7 +12,7 @@ from reward_lab.metrics import Pairs
 from reward_lab.rlhf.best_of_n import best_of_n_estimate
 
 from .answers import Pool
-from .judge import WORD, Judge, gold, words
+from .judge import WORD, Judge, gold, word_counts
 
 FOLDS, PENALTIES = 4, (1e-2, 1e-1, 1.0, 10.0)
 """A fit takes a few tenths of a second with these, and less is fitted by heart than with smaller penalties."""
@@ -42,11 +42,9 @@ def training_pairs(pool: Pool, each: int, seed: int, alike: int | None = None) -
         Numbers of the first and of the second answers.
     """
     draw, sides = torch.Generator().manual_seed(seed), []
-    length = torch.tensor([words(text) for text in pool.texts])
-    names = list(dict.fromkeys(pool.prompts[: pool.trained_on]))
-    for name in names:
-        rows = torch.tensor([i for i in range(pool.trained_on) if pool.prompts[i] == name])
-        both = rows[torch.combinations(torch.arange(len(rows)))]  # (pairs, 2)
+    length = word_counts(pool.texts)
+    for rows in pool.groups(held_out=False):
+        both = torch.combinations(rows)  # (pairs, 2)
         if alike is not None:
             both = both[(length[both[:, 0]] - length[both[:, 1]]).abs() <= alike]
         sides.append(both[torch.randperm(len(both), generator=draw)[:each]])
@@ -56,8 +54,8 @@ def training_pairs(pool: Pool, each: int, seed: int, alike: int | None = None) -
 
 def held_out_pairs(pool: Pool) -> tuple[Tensor, Tensor]:
     """All pairs of answers to one held-out prompt."""
-    both = torch.cat([rows[torch.combinations(torch.arange(len(rows)))] for rows in pool.groups()])
-    return both[:, 0], both[:, 1]
+    first, second = torch.cat([torch.combinations(rows) for rows in pool.groups()]).T
+    return first, second
 
 
 def fit(features: np.ndarray, pairs: Pairs, prompts: Sequence[str]) -> Fitted:
@@ -109,11 +107,14 @@ class Curve:
     words: list[float]
 
 
+def powers(pool: Pool) -> list[int]:
+    """1, 2, 4, ... up to the number of answers that there are to each held-out prompt."""
+    return [2**k for k in range(len(pool.groups()[0]).bit_length())]
+
+
 def best_of_n_curve(pool: Pool, reward: Tensor) -> Curve:
-    """The unbiased estimates for n = 1, 2, 4, ... up to the answers that there are to each held-out prompt."""
-    groups, scored = pool.groups(), gold(pool.texts)
-    length = torch.tensor([words(text) for text in pool.texts], dtype=torch.float64)
-    ns = [2**k for k in range(int(np.log2(len(groups[0]))) + 1)]
+    """The unbiased estimates for n = 1, 2, 4, ..."""
+    groups, ns = pool.groups(), powers(pool)
 
     def along(values: Tensor) -> list[float]:
         return [
@@ -121,4 +122,4 @@ def best_of_n_curve(pool: Pool, reward: Tensor) -> Curve:
             for n in ns
         ]
 
-    return Curve(ns, along(reward), along(scored), along(length))
+    return Curve(ns, along(reward), along(gold(pool.texts)), along(word_counts(pool.texts)))

@@ -1,7 +1,6 @@
 """DPO of a real model by TRL's DPOTrainer, with LoRA by peft, measured on its own answers along the way."""
 
 import copy
-import logging
 import tempfile
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
+from reward_lab.language import ecosystem
 from reward_lab.metrics import Pairs
 
 from .answers import Pool, load_model, load_tokenizer, prompt_ids
@@ -80,8 +80,7 @@ def train(
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         settings = DPOConfig(
-            output_dir=folder, use_cpu=device == "cpu", bf16=False, gradient_checkpointing=False, disable_tqdm=True,
-            report_to="none", save_strategy="no", logging_steps=1, learning_rate=LEARNING_RATE, beta=BETA,
+            **ecosystem.plain_settings(folder, device), logging_steps=1, learning_rate=LEARNING_RATE, beta=BETA,
             max_steps=steps, per_device_train_batch_size=BATCH, lr_scheduler_type="constant", seed=seed,
         )  # fmt: skip
         trainer = _TokenIds(
@@ -89,6 +88,4 @@ def train(
             processing_class=copy.deepcopy(tokenizer), peft_config=lora,
         )  # fmt: skip
         trainer.add_callback(_Along(lambda step: each(trainer.model, step)))
-        logging.disable(logging.CRITICAL)
-        trainer.train()
-    return [row for row in trainer.state.log_history if "loss" in row]
+        return ecosystem.losses_of(trainer)

@@ -66,6 +66,13 @@ def read_source(path: Path, project: Project | None = None) -> NotebookNode:
     return normalised(notebook)
 
 
+def lesson_notebook(project: Project, lesson: str, solved: bool) -> NotebookNode:
+    """The notebook of a lesson as students get it, or with its answers."""
+    if solved:
+        return read_source(project.lesson_sources()[lesson], project)
+    return nbformat.read(project.notebook(lesson), as_version=4)
+
+
 def normalised(notebook: NotebookNode) -> NotebookNode:
     """The notebook with stable ids and no metadata but what nbgrader and the lesson need."""
     cells = []

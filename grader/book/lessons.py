@@ -9,18 +9,11 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from ..build import read_source
+from ..build import lesson_notebook
 from ..headless import CELL_TIMEOUT, execute
 from ..project import Project
 
 PACKAGES = ("torch", "numpy", "matplotlib", "ipython", "transformers", "trl")
-
-
-def lesson_notebook(project: Project, lesson: str, solved: bool) -> NotebookNode:
-    """The notebook of a lesson as students get it, or with its answers."""
-    if solved:
-        return read_source(project.lesson_sources()[lesson], project)
-    return nbformat.read(project.notebook(lesson), as_version=4)
 
 
 def executed(project: Project, lesson: str, solved: bool, cache: Path) -> NotebookNode:

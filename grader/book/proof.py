@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+from ..build import lesson_notebook
 from ..project import Project
-from .lessons import lesson_notebook
 
 LARGEST = 2_000_000
 """Bytes of a page together with the pictures on it."""

@@ -7,10 +7,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..build import write_notebook
+from ..build import lesson_notebook, write_notebook
 from ..project import Project, ProjectError, own_project
 from .lesson_pages import lesson_page
-from .lessons import executed, lesson_notebook
+from .lessons import executed
 from .links import Links
 from .proof import complaints
 from .prose import pages_of, prose_pages

@@ -17,7 +17,7 @@ from grader.book.mathml import mathml
 from grader.book.prose import pages_of, readme_sections
 from grader.book.reference import ROOMS, reference_pages, room_modules
 from grader.book.teaching import exercises_of, known_mistakes
-from grader.build import ROOT, lesson_sources
+from grader.build import ROOT, lesson_notebook, lesson_sources
 from grader.project import ProjectError, own_project
 from reward_lab.checks.subject import LocalSubject
 from reward_lab.lessons.lesson01 import check
@@ -112,7 +112,7 @@ def test_a_lesson_is_run_again_only_if_what_it_is_made_from_changes(tmp_path, mo
 
 def test_the_start_page_shows_the_first_exercise_and_its_check_as_they_are():
     page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    notebook = nbformat.read(PROJECT.notebook("01_reward_modeling"), as_version=4)
+    notebook = lesson_notebook(PROJECT, "01_reward_modeling", solved=False)
     (cell,) = [cell for cell in notebook.cells if cell.id == "preference_accuracy"]
     assert f"```python\n{cell.source.strip()}\n```" in page
 
@@ -168,7 +168,7 @@ def test_every_docstring_of_the_reference_is_well_formed(room):
 
 @pytest.mark.parametrize("lesson", lesson_sources())
 def test_the_teaching_notes_have_mistakes_for_every_exercise(lesson):
-    found = exercises_of(PROJECT, lesson, lessons.lesson_notebook(PROJECT, lesson, solved=True))
+    found = exercises_of(PROJECT, lesson, lesson_notebook(PROJECT, lesson, solved=True))
     assert [exercise.name for _, exercise in found] and len(found) == len(set(PROJECT.checks(lesson).__all__))
     for module, exercise in found:
         assert len(known_mistakes(module)) >= 3, exercise.name

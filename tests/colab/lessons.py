@@ -6,13 +6,11 @@ from pathlib import Path
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from grader.book.lessons import lesson_notebook
-from grader.headless import execute
+from grader.build import lesson_notebook
+from grader.headless import CELL_TIMEOUT, execute
 from grader.project import own_project
 
 from .environment import Environment
-
-CELL_TIMEOUT = 1200
 
 
 def run_lesson(lesson: str, solved: bool, environment: Environment, archive: Path) -> str | None:

@@ -4,8 +4,7 @@ import nbformat
 import pytest
 from packaging.requirements import Requirement
 
-from grader.book.lessons import lesson_notebook
-from grader.build import ROOT, lesson_sources
+from grader.build import ROOT, lesson_notebook, lesson_sources
 from grader.project import own_project
 
 from .__main__ import changes

@@ -8,8 +8,9 @@ import nbformat
 from filelock import FileLock
 from nbformat import NotebookNode
 
-from grader.build import ROOT, lesson_sources, read_source
+from grader.build import ROOT, lesson_notebook, lesson_sources, read_source
 from grader.headless import CELL_TIMEOUT, execute
+from grader.project import own_project
 
 NUMBER = r"(-?\d[\d,]*\.?\d*|-?\.\d+)"
 
@@ -25,11 +26,7 @@ def run_once(lesson: str, kind: str, shared: Path):
     kept = shared / f"{lesson}-{kind}.json"
     with FileLock(kept.with_suffix(".lock")):
         if not kept.exists():
-            notebook = (
-                read_source(lesson_sources()[lesson])
-                if kind == "source"
-                else nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4)
-            )
+            notebook = lesson_notebook(own_project(), lesson, solved=kind == "source")
             executed = execute(_remembering(notebook, lesson[:2], shared), ROOT, timeout=CELL_TIMEOUT)
             del executed.cells[0]
             seconds = float(executed.cells.pop().outputs[0].text)

@@ -50,8 +50,12 @@ def printed(notebook: NotebookNode) -> str:
 
 
 def numbers_after(words: str, text: str) -> list[float]:
-    """All numbers that stand after these words in their line, which is the only one that has them."""
-    (rest,) = re.findall(re.escape(words) + "(.*)", text)
+    """All numbers that stand after these words in their line, which is the only one that has them.
+
+    A number in place of words is the first in its row of a table: further on, any row may hold it by chance.
+    """
+    start = "^" if words[0].isdigit() else ""
+    (rest,) = re.findall(start + re.escape(words) + "(.*)", text, re.MULTILINE)
     return [float(x.replace(",", "")) for x in re.findall(r"-?\d[\d,]*\.?\d*", rest)]
 
 

@@ -4,6 +4,7 @@
     python -m grader collect COURSE_DIR LESSON [ZIP]   take submissions out of an LMS's download
     python -m grader run COURSE_DIR LESSON             grade a class into an nbgrader course
     python -m grader export COURSE_DIR LESSON --for canvas|moodle|csv   write grades for an LMS
+    python -m grader report COURSE_DIR [LESSON]        what the class got right and wrong
 
 Exit code 0 whatever the marks; 1 when the grader itself failed, or marks were not exported; 2 for wrong arguments.
 """
@@ -20,6 +21,7 @@ from .gradebook import CourseError
 from .grading import grade_class, grade_files, write_missing_feedback
 from .lms_commands import add_commands
 from .project import ProjectError, chosen_project
+from .report_command import add_report
 from .sandbox import SandboxError
 from .settings import Settings
 from .submitted import printable
@@ -87,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--unsafe", action="store_true", help="grade without a sandbox")
         command.set_defaults(act=_grade)
     add_commands(commands)
+    add_report(commands)
     return parser
 
 

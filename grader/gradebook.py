@@ -42,6 +42,13 @@ def pristine_lessons(course: Path) -> dict[str, NotebookNode]:
     return {name: nbformat.read(released_notebook(course, name), as_version=4) for name in names}
 
 
+def open_gradebook(course: Path) -> Gradebook:
+    """The course's gradebook, as its own settings name it. A context manager."""
+    config = configure(course_settings(course))
+    place = CourseDirectory(config=config, root=str(course.resolve()))
+    return Gradebook(place.db_url, place.course_id)
+
+
 class CourseGradebook:
     """The gradebook and the autograded notebooks of one lesson in a course. A context manager."""
 

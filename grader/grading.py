@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -23,7 +24,7 @@ from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_les
 from .intake import Submission, take_in, take_in_submitted
 from .intake_file import Refused
 from .project import course_project
-from .records import read_record, record_of, sources_digest, write_record
+from .records import cases_of, read_record, record_of, sources_digest, write_record
 from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
 from .settings import Settings
 from .submitted import content_digest, submitted_file
@@ -78,6 +79,7 @@ def grade_file(file: Path, expected: str | None) -> Graded:
         file: as it was handed in.
         expected: the lesson it was handed in for; None takes the one it fits best.
     """
+    began = time.perf_counter()
     try:
         submission = take_in_submitted(file, _lessons, expected) if expected else take_in(file, _lessons)
     except Refused as refusal:
@@ -90,7 +92,7 @@ def grade_file(file: Path, expected: str | None) -> Graded:
         except WorkerLost as error:
             problem = f"The grader's worker broke twice on this file: {error}"
             outcome = Outcome(Verdict(file=str(file), lesson=submission.lesson, problem=problem))
-    outcome.verdict.file = str(file)
+    outcome.verdict.file, outcome.seconds = str(file), time.perf_counter() - began
     return (submission if outcome.verdict.status == "graded" else None), outcome
 
 
@@ -169,7 +171,8 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
                     else:
                         gradebook.write(student, submission, outcome)
                     verdict = outcome.verdict
-                    write_record(record_of(course, lesson, student), key, verdict, content, sources)
+                    kept = cases_of(outcome.reports), outcome.seconds
+                    write_record(record_of(course, lesson, student), key, verdict, content, sources, *kept)
                 except (BrokenExecutor, SandboxError):
                     raise
                 except Exception as error:  # whatever one folder holds, the class goes on

@@ -32,12 +32,13 @@ class Outcome:
     """What grading one submission came to.
 
     Fields: `verdict`; `reports`, the report of each check by the id of its cell; `errors`, what a cell
-    raised, as (type, message, traceback), by the id of the cell.
+    raised, as (type, message, traceback), by the id of the cell; `seconds`, what grading took by the clock.
     """
 
     verdict: Verdict
     reports: dict[str, Report] = field(default_factory=dict)
     errors: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 def exercise_of(check: NotebookNode, lesson: str, project: Project) -> Exercise:

@@ -19,6 +19,7 @@ from grader.__main__ import main
 from grader.build import ROOT
 from grader.demo_class import CLASS, fill, submit
 from grader.grading import course_seed, grade_class, grade_files, write_missing_feedback
+from grader.report import report_on
 from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 
@@ -98,6 +99,22 @@ def test_a_second_run_grades_nothing_and_says_the_same(graded):
     assert not any(fresh for _, _, fresh in again)
     assert {s: v.score for s, v, _ in again if v.status == "graded"} == EXPECTED
     assert (graded / "autograded" / "ada" / LESSON / f"{LESSON}.ipynb").stat().st_mtime_ns == before
+
+
+def test_a_run_keeps_what_the_class_report_counts(graded, pristine):
+    report = report_on(graded, LESSON, pristine)
+    assert (report.handed_in, sorted(report.scores)) == (6, sorted(EXPECTED.values()))
+    assert ["JSON" in reason for reason in report.refused] == [True] and report.stale == {}
+    exercises = {exercise.name: exercise for exercise in report.exercises}
+    ties = next(case for case in exercises["preference_accuracy"].cases if "ties" in case.title)
+    assert (ties.solved, ties.not_written, ties.wrong) == (3, 1, 1)
+    (mistake,) = exercises["preference_accuracy"].mistakes
+    assert mistake[0].startswith("This counts a tie as correct") and mistake[1] == 1
+    assert any("zeroing only after the step" in name for name, _ in exercises["training_step"].mistakes)
+    assert [way.students for way in exercises["SyntheticPreferenceDataset"].ways] == [4]
+    waiting = {question.name: question.waiting for question in report.by_hand}
+    assert "ben" in waiting["reflect_noise"] and "ben" not in waiting["reflect_ties"]
+    assert len(report.seconds) == 5 and all(0 < seconds < 60 for seconds in report.seconds)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """An exercise is a list of cases; checking an answer runs them and reports."""
 
+import builtins
 import contextlib
 import hashlib
 import os
@@ -22,15 +23,31 @@ class Mistake(Exception):
     """Raised by a case: what was expected, what came, and the likely mistake if it is recognised.
 
     Fields: `expected` and `got` for the student to compare, `likely` a sentence or None. `not_yet` is
-    true when the answer has not been written; `final` when the message would be the same on any inputs.
+    true when the answer has not been written; `final` when the message would be the same on any inputs;
+    `raised` the type of the exception that the answer ended with, or None.
     """
 
     def __init__(
-        self, expected: str, got: str, likely: str | None = None, not_yet: bool = False, final: bool = False
+        self,
+        expected: str,
+        got: str,
+        likely: str | None = None,
+        not_yet: bool = False,
+        final: bool = False,
+        raised: str | None = None,
     ):
         super().__init__(expected, got, likely)
         self.expected, self.got, self.likely, self.not_yet = expected, got, likely, not_yet
-        self.final = final
+        self.final, self.raised = final, raised
+
+    @property
+    def name(self) -> str:
+        """What this is called where a class's mistakes are counted, in none of the student's own words."""
+        if self.likely or self.raised is None:
+            return self.likely or ""
+        known = getattr(builtins, self.raised, None)
+        own = not (isinstance(known, type) and issubclass(known, BaseException))
+        return "raises an exception of another library or its own" if own else f"raises {self.raised}"
 
 
 CaseFunction = Callable[[Subject, torch.Generator], None]
@@ -99,10 +116,9 @@ class Exercise:
         results = tuple(self._run(case, subject_for, seed) for case in self.cases)
         if seed == PUBLIC_SEED:
             return results
+        hidden = {"message": NOT_SHOWN, "mistake": ""}
         return tuple(
-            replace(result, message=result.message if result.final else NOT_SHOWN, printed="")
-            if not result.passed
-            else replace(result, printed="")
+            replace(result, printed="", **({} if result.passed or result.final else hidden))
             for result in results
         )
 
@@ -146,6 +162,7 @@ class Exercise:
                 final=mistake.final,
                 printed=subject.printed,
                 again=again,
+                mistake="" if mistake.not_yet else mistake.name,
             )
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             # An answer can be wrong in a way that no case thought of. That costs the case, and no more.
@@ -218,7 +235,7 @@ class _Listening:
             raise Mistake("your answer", "the empty exercise", not_yet=True, final=True)
         if reply.failure.of_grader:
             raise Mistake("an answer", reply.failure.message, final=True)
-        raise Mistake("no exception", str(reply.failure))
+        raise Mistake("no exception", str(reply.failure), raised=reply.failure.type_name)
 
 
 def lesson_device() -> str:

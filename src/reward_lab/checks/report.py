@@ -23,6 +23,8 @@ class CaseResult:
     """Whether the message would be the same on any inputs."""
     again: str = ""
     """The call that failed, as code that the student can run; empty if it can't be given."""
+    mistake: str = ""
+    """What a class is told of it: the likely mistake, or "raises TypeError"; empty if it has no name."""
 
 
 @dataclass(frozen=True)

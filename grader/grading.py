@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from .build import make_course
+from .build import student_notebooks
 from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
 from .intake import Submission, take_in, take_in_submitted
 from .intake_file import Refused
@@ -101,10 +100,9 @@ def grade_files(files: Iterable[Path], settings: Settings) -> Iterator[Verdict]:
         SandboxError: see require_sandbox.
     """
     require_sandbox(settings)
-    with tempfile.TemporaryDirectory(prefix="reward-lab-") as temporary:
-        make_course(Path(temporary), settings.project)
-        lessons = pristine_lessons(Path(temporary))
-    files = list(files)
+    lessons, files = student_notebooks(settings.project), list(files)
+    if not lessons:
+        raise CourseError(f"{settings.project.root} has no lessons: expected {settings.project.sources}/NN_topic.py")
     # A guess: a worker with the wrong lesson is replaced.
     first = next(
         (lesson for lesson in lessons if files and lesson in files[0].name), next(iter(lessons), None)

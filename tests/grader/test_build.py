@@ -112,6 +112,11 @@ def test_the_committed_notebooks_are_what_the_sources_build():
     assert drift() == ""
 
 
+def test_a_course_hands_out_the_committed_notebooks(lesson, course):
+    committed = ROOT / "notebooks" / f"{lesson}.ipynb"
+    assert released_notebook(course, lesson).read_bytes() == committed.read_bytes()
+
+
 @pytest.fixture
 def checkout(tmp_path) -> Path:
     """A copy of what a build reads and writes, with two of the lessons."""

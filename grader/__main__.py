@@ -18,13 +18,12 @@ from pathlib import Path
 from .export_forms import ExportError
 from .gradebook import CourseError
 from .grading import grade_class, grade_files, write_missing_feedback
+from .host import UNSAFE, SandboxError
 from .lms_commands import add_commands
 from .project import ProjectError, chosen_project
-from .sandbox import SandboxError
 from .settings import Settings
 from .submitted import printable
 from .verdict import Verdict
-from .verify_grading import UNSAFE
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from .build import released_notebook, write_notebook
 from .intake import Submission
 from .nbgrader_config import configure
 from .project import STATE
-from .verify_grading import Outcome
+from .verdict import Outcome
 
 
 class CourseError(Exception):

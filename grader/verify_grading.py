@@ -1,7 +1,7 @@
 """Grade one submission, within its time. Runs no student code."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from nbformat import NotebookNode
@@ -10,11 +10,12 @@ from reward_lab.checks.exercise import Exercise, SubjectMaker
 from reward_lab.checks.report import Report
 
 from .cells import is_answer
+from .host import UNSAFE
 from .intake import Submission
 from .project import Project
 from .sandbox import Sandbox
 from .settings import Settings
-from .verdict import CheckVerdict, Verdict
+from .verdict import CheckVerdict, Outcome, Verdict
 from .verify_faults import cut
 from .verify_sessions import Sessions
 from .verify_subject import RemoteSubject
@@ -24,20 +25,6 @@ T = TypeVar("T")
 MAX_MESSAGE = 2000
 MAX_PRINTED = 4000
 MAX_NOTES = 100
-UNSAFE = "graded without a sandbox (--unsafe): submissions could read and change anything that this user can"
-
-
-@dataclass
-class Outcome:
-    """What grading one submission came to.
-
-    Fields: `verdict`; `reports`, the report of each check by the id of its cell; `errors`, what a cell
-    raised, as (type, message, traceback), by the id of the cell.
-    """
-
-    verdict: Verdict
-    reports: dict[str, Report] = field(default_factory=dict)
-    errors: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
 
 def exercise_of(check: NotebookNode, lesson: str, project: Project) -> Exercise:

@@ -11,8 +11,8 @@ import pytest
 
 from grader.demo_class import fill, right_answers
 from grader.gradebook import pristine_lessons
+from grader.host import sandbox_problem
 from grader.project import own_project
-from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
 

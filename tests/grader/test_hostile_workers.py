@@ -17,8 +17,8 @@ import pytest
 from grader.build import ROOT
 from grader.demo_class import correct
 from grader.grading import grade_files
+from grader.host import sandbox_problem
 from grader.intake import take_in
-from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
 from grader.worker_copy import remove_left_folders

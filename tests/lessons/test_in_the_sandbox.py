@@ -6,7 +6,7 @@ import pytest
 
 from grader.demo_class import fill, right_answers
 from grader.gradebook import pristine_lessons
-from grader.sandbox import sandbox_problem
+from grader.host import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
 

@@ -13,13 +13,13 @@
 # whatever the model writes we still know the true score.
 #
 # **You will be able to**
-# - find an answer's tokens in a conversation, and compute their log-probability with padding;
+# - write a conversation as tokens, find where the answer begins, and compute its log-probability with padding;
 # - fit a reward model on a frozen language model, and push it with best-of-n and with DPO;
 # - estimate how far a policy has moved, from its own samples, with an error bar;
 # - spend a budget of fresh judgements on where to stop;
 # - see a real model game a biased judge, measure it, and mend it.
 #
-# **You need** lessons 7 and 8; lesson 5 helps. **Time:** about two hours. The whole notebook runs in a few minutes on two CPU cores; on a GPU
+# **You need** lessons 7 and 8; lesson 5 helps. **Time:** about two and a half hours. The whole notebook runs in a few minutes on two CPU cores; on a GPU
 # it does more of everything.
 #
 # **In two minutes, if lessons 7 and 8 are some time ago.** The *reference* writes answers. A *reward model* is fitted on judged pairs; what it says is the
@@ -104,17 +104,98 @@ if source:
     print(f"start = {len(ids)}; padding is {tokenizer.pad_token}, which ends turns too")
 
 # %% [markdown]
-# Look at the last line. SmolLM2 pads with the same token that ends every turn. Who tells padding by its id loses real tokens.
+# Three things go wrong here without a word.
+#
+# - *The border.* While the model writes, the prompt's tokens are given, and it adds its own. Who tokenizes the whole text at once may get one token that reaches over the border,
+#   a line break together with the answer's first letters. The model never saw such a row.
+# - *The end.* The model writes the token that ends its turn, and stops. Many templates put a line break behind it, which nobody wrote.
+# - *The prompt.* Some templates leave something out of the earlier messages once there is an answer. Then the text that is trained on is not the text that was asked.
 
 # %% [markdown]
-# ### TODO 1: log-probabilities of answers
+# ### TODO 1: a conversation as a row of tokens
+#
+# | | |
+# |:---|:---|
+# | Purpose | a start that is off by one token counts a mark as the model's own word |
+# | Difficulty, importance | medium, very high |
+# | Time | 25 minutes |
+# | Points | 2 |
+#
+# `conversation_row(tokenizer, messages) -> (row, start)`
+#
+# `messages` is a list of dicts with `role` and `content`; the last one is the assistant's answer. `tokenizer` is called as those of transformers are, and two calls are all you need:
+# `tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=...)` gives the conversation as text; with `True` it ends with the mark that opens the assistant's turn. `tokenizer(text, add_special_tokens=False)["input_ids"]` gives the ids of a text.
+# Without `add_special_tokens=False` the tokenizer would add marks that the template has written already.
+# - The prompt is everything before the answer, that mark included. `row[:start]` are the ids of the prompt's text alone.
+# - The rest of the conversation's text is tokenized alone too. The row ends with the first `tokenizer.eos_token_id` in it, or, if there is none, with the text.
+# - If the text of the whole conversation does not begin with the prompt's text, raise `ValueError`.
+#
+# Return a list of ints and an int.
+#
+# **By hand.** Take a tokenizer with one token a character, `<turn>` and `<end>` one token each, and a template that writes `<turn>role`, a line break, the content and `<end>`. The user says "hi", the assistant "yes". The prompt
+# `<turn>user`, line break, `hi<end><turn>assistant`, line break has 1 + 4 + 1 + 2 + 1 + 1 + 9 + 1 = 20 tokens. So start is 20, and the row has 24.
+#
+# <details><summary>Hint 1</summary>Two texts: the messages before the last with <code>add_generation_prompt=True</code>, and all messages.</details>
+# <details><summary>Hint 2</summary><code>whole[len(prompt):]</code> is the text of the answer and of what follows. Test <code>whole.startswith(prompt)</code> first.</details>
+# <details><summary>Hint 3</summary><code>answer.index(tokenizer.eos_token_id) + 1</code> is how many of the answer's ids are kept.</details>
+# <details><summary>Solution idea</summary>Tokenize both parts apart, cut the second behind its first end of turn, add the lists; start is the length of the first.</details>
+
+# %% nbgrader={"grade_id": "conversation_row", "solution": true}
+def conversation_row(tokenizer, messages):
+    """The token ids of a conversation, and where its last answer begins.
+
+    Args:
+        tokenizer: called as those of transformers are; it has a chat template.
+        messages: dicts with role and content; the last one is the assistant's.
+
+    Returns:
+        (row, start).
+    """
+    ### BEGIN SOLUTION
+    prompt = tokenizer.apply_chat_template(
+        messages[:-1], tokenize=False, add_generation_prompt=True
+    )
+    whole = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=False
+    )
+    if not whole.startswith(prompt):
+        raise ValueError("the template writes the prompt differently here")
+    given = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    answer = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+    if tokenizer.eos_token_id in answer:
+        answer = answer[: answer.index(tokenizer.eos_token_id) + 1]
+    return given + answer, len(given)
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_conversation_row", "grade": true, "locked": true, "points": 2}
+check.conversation_row(conversation_row)
+
+# %% [markdown]
+# **What you just showed.** Your function on SmolLM2's own tokenizer and template, for the first answer of the pool. It should begin where the model began to write.
+
+# %% tags=["experiment"]
+if source:
+    mine = experiments.attempt(
+        lambda: experiments.on_the_real_tokenizer(conversation_row, source, pool),
+        "your conversation_row",
+    )
+    if mine:
+        print(f"yours begins at {mine.start}, and the model began at {mine.began}")
+        print("given:  ", repr(mine.given[-30:]))
+        print("counted:", repr(mine.counted))
+
+# %% [markdown]
+# Look once more at the padding above. SmolLM2 pads with the same token that ends every turn. Who tells padding by its id loses real tokens.
+
+# %% [markdown]
+# ### TODO 2: log-probabilities of answers
 #
 # | | |
 # |:---|:---|
 # | Purpose | DPO, KL and every evaluation of a real policy stand on it |
 # | Difficulty, importance | medium, very high |
 # | Time | 30 minutes |
-# | Points | 4 |
+# | Points | 3 |
 #
 # `answer_log_probs(model, rows, starts, pad_id) -> (batch,) tensor`
 #
@@ -157,7 +238,7 @@ def answer_log_probs(model, rows, starts, pad_id):
     return rlhf.sequence_log_probs(logits, ids, there & (place >= begins))
     ### END SOLUTION
 
-# %% nbgrader={"grade_id": "check_answer_log_probs", "grade": true, "locked": true, "points": 4}
+# %% nbgrader={"grade_id": "check_answer_log_probs", "grade": true, "locked": true, "points": 3}
 check.answer_log_probs(answer_log_probs)
 
 # %% [markdown]
@@ -177,7 +258,7 @@ if source:
 # %% [markdown]
 # ## 3. A reward model on a frozen language model
 #
-# *Time to here: 50 minutes.*
+# *Time to here: 75 minutes.*
 #
 # The readers judge 8 pairs of each training prompt: 192 judgements, each given once. While it wrote an answer, the model computed a vector for each token. Their mean
 # is the text's vector, and a linear head on it is the reward model, as in lesson 4. The fit is exact and takes a fraction of a second. Beside it: lesson 1's bag of words, fitted in the same way.
@@ -215,7 +296,7 @@ if pool:
 # %% [markdown]
 # ## 4. Best-of-n: learnt beside gold
 #
-# *Time to here: 65 minutes.*
+# *Time to here: 90 minutes.*
 #
 # A weak reward model is pushed now. For each held-out prompt there are 64 answers (more on a GPU), and lesson 7's estimate uses all groups of n among them.
 
@@ -241,7 +322,7 @@ if pool:
 # %% [markdown]
 # ## 5. Where to stop, on a budget
 #
-# *Time to here: 75 minutes.*
+# *Time to here: 100 minutes.*
 #
 # Outside of lessons nobody has the gold curve. One has a budget of fresh judgements: candidates from the least pushed to the most, each compared some times with a draw of the reference.
 # The highest win rate is a noisy choice. And pushing further costs: more answers to draw, or more distance from the reference. The **one-standard-error rule** says: take the *earliest* candidate whose
@@ -251,14 +332,14 @@ if pool:
 # of 0.4785 (with $m - 1$), so the standard error is $0.4785/\sqrt{50} = 0.0677$. The bar is 0.5923. The earliest above it is the second: number 1.
 
 # %% [markdown]
-# ### TODO 2: the earliest that is good enough
+# ### TODO 3: the earliest that is good enough
 #
 # | | |
 # |:---|:---|
 # | Purpose | stop where fresh judgements can no longer tell that more is better |
 # | Difficulty, importance | easy, very high |
 # | Time | 15 minutes |
-# | Points | 3 |
+# | Points | 2 |
 #
 # `choose_candidate(outcomes) -> int`
 #
@@ -290,7 +371,7 @@ def choose_candidate(outcomes):
     return min(i for i, rate in rates.items() if rate >= rates[best] - error)
     ### END SOLUTION
 
-# %% nbgrader={"grade_id": "check_choose_candidate", "grade": true, "locked": true, "points": 3}
+# %% nbgrader={"grade_id": "check_choose_candidate", "grade": true, "locked": true, "points": 2}
 check.choose_candidate(choose_candidate)
 
 # %% [markdown]
@@ -310,7 +391,7 @@ if pool:
 # %% [markdown]
 # ## 6. How far has a policy moved?
 #
-# *Time to here: 95 minutes.*
+# *Time to here: 120 minutes.*
 #
 # In lesson 8 the KL was counted. Here it has to be sampled: let the policy write $m$ answers, and take the log-ratio $s_i = \sum_t \log \pi - \log \pi_{\mathrm{ref}}$ of each. Longer
 # answers have larger ones, so one reports nats **per token**: $\hat k = \sum_i s_i / \sum_i n_i$, with $n_i$ the tokens of answer $i$.
@@ -323,7 +404,7 @@ if pool:
 # The error is $\sqrt{1.125/2}/2 = 0.375$.
 
 # %% [markdown]
-# ### TODO 3: sampled KL per token, with its error
+# ### TODO 4: sampled KL per token, with its error
 #
 # | | |
 # |:---|:---|
@@ -372,7 +453,7 @@ check.kl_per_token(kl_per_token)
 # %% [markdown]
 # ## 7. DPO with LoRA
 #
-# *Time to here: 115 minutes.*
+# *Time to here: 140 minutes.*
 #
 # Now the model itself is trained. TRL's `DPOTrainer` runs DPO on the readers' judged pairs. `peft` puts small matrices, *LoRA* adapters, into the upper third of the layers; only they are
 # trained. With the adapters off, the same model is the reference. On a CPU there is time for 6 steps of 4 pairs, on a GPU for 48. One seed.
@@ -407,7 +488,7 @@ elif pool:
 # %% [markdown]
 # ## 8. A judge who likes length
 #
-# *Time to here: 130 minutes.*
+# *Time to here: 155 minutes.*
 #
 # Now the judge is biased: to the readers' score it adds half a point for every word. Everything else is as before: the same answers, 192 judgements, the same fit. Gold stays what the readers think.
 #
@@ -459,7 +540,7 @@ if pool:
 # %% [markdown]
 # ## 9. Real preferences, in Colab
 #
-# *Time to here: 140 minutes. This section is not graded.*
+# *Time to here: 165 minutes. This section is not graded.*
 #
 # Put the name of a data set of pairs into `data`: its `train` split needs the columns `chosen` and `rejected`, as those of `Anthropic/hh-rlhf` or
 # `trl-lib/ultrafeedback_binarized`. It is split by prompt; the head is fitted on nine tenths, and evaluated on one, by the package's own two commands. A file of JSON lines of the same form does as well. `by` names a column to evaluate by. Nobody knows the gold of such data: here
@@ -477,7 +558,7 @@ else:
 # ## 10. Reflection and next steps
 #
 # **What to remember**
-# 1. An answer's tokens are told by place and length, never by the padding's id.
+# 1. An answer begins behind the mark that opens its turn, and ends with the token that closes it. Its tokens are told by place and length, never by the padding's id.
 # 2. A head on a frozen model is fitted in less than a second, and carries over to unseen words where a bag of words does not.
 # 3. A weak reward model can be worth pushing, and a good accuracy can be worth nothing: ask by whose judgements.
 # 4. A sampled KL has an error bar, and answers are its witnesses.
@@ -529,6 +610,7 @@ else:
 
 # %% [markdown]
 # **Common mistakes**
+# - prompt and answer tokenized together, or a mark of the template counted as the answer's;
 # - padding told by its id;
 # - padding in front without position ids;
 # - the start of one row used for all;

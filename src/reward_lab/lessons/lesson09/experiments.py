@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from reward_lab.language import ecosystem
 from reward_lab.lessons.starting import attempt as attempt
 from reward_lab.progress import duration
 
-from .answers import Pool, Sizes, draw_pool, load_model
+from .answers import Pool, Sizes, asked, draw_pool, load_model
 from .answers import find_model as find_model
 from .answers import load_tokenizer as load_tokenizer
 from .answers import prompt_ids as prompt_ids
@@ -143,6 +144,24 @@ def _compared(
     chance = torch.sigmoid(scores[first] - scores[second])
     won = torch.rand(count, generator=draws, dtype=torch.float64) < chance
     return won.double(), length[first] - length[second]
+
+
+class Written(NamedTuple):
+    """A reader's row of a conversation: where the answer begins, where the model began, and the text of both parts."""
+
+    start: int
+    began: int
+    given: str
+    counted: str
+
+
+def on_the_real_tokenizer(conversation_row, source: str, pool: Pool) -> Written:
+    """A reader's function on the real tokenizer, with the pool's first answer."""
+    tokenizer, prompt = load_tokenizer(source), pool.prompts[0]
+    answer = {"role": "assistant", "content": pool.texts[0]}
+    row, start = conversation_row(tokenizer, [*asked(prompt), answer])
+    began = len(prompt_ids(tokenizer, prompt))
+    return Written(start, began, tokenizer.decode(row[:start]), tokenizer.decode(row[start:]))
 
 
 def on_the_real_model(

@@ -48,7 +48,7 @@ from IPython.display import Code
 from torch.utils.data import Dataset
 
 import reward_lab as rl
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson01 import check, experiments, predict, shown
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
@@ -859,6 +859,9 @@ print("as the model reads it:", *model.tokenizer.words(my_text))
 
 # %% [markdown]
 # Without a notebook: `python -m reward_lab.train --train-file prefs.jsonl --output-dir out`, then `python -m reward_lab.score --model out`.
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 10. Reflection and next steps

@@ -48,7 +48,7 @@ from IPython.display import Code
 
 import reward_lab as rl
 from reward_lab import statistics
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson02 import check, predict, shown
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
@@ -845,6 +845,9 @@ except ValueError as error:
 #   trained. That is why lesson 1's model grew so sure of itself;
 # - pairs that are copies, or come from one ranking, are not independent;
 # - the place in which an answer was shown is part of the data.
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 11. Reflection and next steps

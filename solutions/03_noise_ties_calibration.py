@@ -49,7 +49,7 @@ from IPython.display import Code
 
 import reward_lab as rl
 from reward_lab import statistics
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson03 import check, experiments, figures, predict, shown
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
@@ -960,6 +960,9 @@ print(f"ECE of a calibrated forecaster on as many labels: about {statistics.expe
 # labels fits the noisy probabilities: it can't know about slips.
 #
 # </details>
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 8. Reflection and next steps

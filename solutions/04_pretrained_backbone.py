@@ -50,7 +50,7 @@ from torch import nn
 import reward_lab as rl
 from reward_lab import language
 from reward_lab.language import ecosystem, grammar
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson04 import check, experiments, figures, predict
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
@@ -68,6 +68,8 @@ device = start(SEED)
 
 # %% [markdown]
 # ## 2. A language with a story
+#
+# *Time to here: 5 minutes.*
 #
 # We need a world in which meaning matters and is known. Here is a small one. A story names its hero, then tells of two
 # deeds:
@@ -153,6 +155,8 @@ predict.compare("bag_of_words", neural)
 # %% [markdown]
 # ## 3. Learning to read: next-token prediction
 #
+# *Time to here: 10 minutes.*
+#
 # A language model is trained on the simplest of tasks: given the tokens so far, which one comes next? Nobody has to
 # label anything, because the text itself holds the answer.
 #
@@ -236,6 +240,8 @@ check.next_token_loss(next_token_loss)
 
 # %% [markdown]
 # ## 4. Pretraining
+#
+# *Time to here: 30 minutes.*
 #
 # The model is a tiny causal transformer: two layers, 64 numbers a token. *Causal* means that a token sees only
 # the tokens before it.
@@ -322,6 +328,8 @@ predict.compare("no_shift", without_shift(logits, ids, mask))
 
 # %% [markdown]
 # ## 5. From language model to reward model
+#
+# *Time to here: 35 minutes.*
 #
 # Now the change of heads. The backbone gives a vector for each token. Which one should the reward be read from? In a
 # causal model only the **last** token has seen the whole text. In a batch, texts of different lengths are padded, so
@@ -440,6 +448,8 @@ check.RewardFromBackbone(RewardFromBackbone)
 
 # %% [markdown]
 # ## 6. How many pairs does pretraining save?
+#
+# *Time to here: 65 minutes.*
 #
 # Three models, all with the same architecture:
 # - **scratch**: a backbone with random weights, trained together with the head;
@@ -632,6 +642,8 @@ print(f" (training accuracy {on_training:.3f})")
 # %% [markdown]
 # ## 7. The same with the tools of the trade
 #
+# *Time to here: 85 minutes.*
+#
 # This section is not graded. It shows how the parts fit together, and no result: the model that it trains is tiny and
 # has read nothing, so it guesses. In practice nobody writes these parts by hand: `transformers` has the model with one
 # output, and TRL has the loop. The files have the columns `prompt`, `chosen` and `rejected`.
@@ -698,6 +710,9 @@ if not missing:
 # The tiny model knows nothing of the language, so this is the *scratch* row of our table once more, and it guesses.
 # The parts are those that you wrote: a backbone, the last real token, one linear layer (called `score` there), and
 # the Bradley-Terry loss.
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 8. Reflection and next steps

@@ -49,7 +49,7 @@ import torch
 from IPython.display import Code
 
 from reward_lab import statistics
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson05 import check, experiments, predict, shown, world
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
@@ -695,6 +695,9 @@ shown.report_card(rows)
 # ```
 #
 # It tells accuracy with an interval, by subset, ties, calibration and what length is worth to the model. `--against other_model` adds the paired test.
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 8. Reflection and next steps

@@ -46,7 +46,7 @@ from IPython.display import Code
 
 import reward_lab as rl
 from reward_lab import rlhf
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson06 import check, experiments, figures, predict, shown
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
@@ -94,6 +94,8 @@ for number in gold.argsort(descending=True, stable=True)[:4]:
 # %% [markdown]
 # ## 2. The reward model
 #
+# *Time to here: 5 minutes.*
+#
 # From here on we act as if we did not know the gold reward. As in lesson 1, people compare two answers, and say which they
 # prefer. They are not machines: the answer with gold reward $a$ wins against the one with $b$ with probability
 # $\sigma(a - b)$. We collect 4,000 pairs of answers of the reference policy, one judgement each.
@@ -131,6 +133,8 @@ predict.compare("best_accuracy", best_accuracy)
 
 # %% [markdown]
 # ## 3. What RLHF maximises
+#
+# *Time to here: 10 minutes.*
 #
 # Just a high reward? Then the best policy would write one single answer, the one with the highest score, all day long. And the
 # score can be trusted only on answers like those that were compared. So RLHF holds the policy near the reference. It maximises
@@ -234,6 +238,8 @@ predict.compare("best_policy")
 
 # %% [markdown]
 # ## 4. Policy gradients
+#
+# *Time to here: 25 minutes.*
 #
 # **The policy.** It is the reference plus a small network that has read all words so far and corrects the next word's
 # logits. The network's last layer starts at zero, so at the start the policy *is* the reference. Large models are often
@@ -391,6 +397,8 @@ for seed in SEEDS:
 # %% [markdown]
 # ## 5. How far did we go? Three ways to estimate a KL
 #
+# *Time to here: 45 minutes.*
+#
 # The penalty needs $\mathrm{KL}(\pi \,\|\, \pi_{\mathrm{ref}})$. With a real language model it can't be summed, only
 # estimated: draw answers from $\pi$, and average something. With $\ell = \log p - \log q$ for a sample from $p$, three
 # candidates are in use:
@@ -490,6 +498,8 @@ predict.compare("estimators")
 
 # %% [markdown]
 # ## 6. From answers to words: advantages
+#
+# *Time to here: 60 minutes.*
 #
 # REINFORCE gives one number to a whole answer. If "please restart sorry sorry update thanks" scores badly, all six
 # words are blamed. PPO gives each word its own **advantage**: how much better did things turn out than expected just
@@ -593,6 +603,8 @@ predict.compare("credit")
 
 # %% [markdown]
 # ## 7. PPO: take several steps, but not too far
+#
+# *Time to here: 80 minutes.*
 #
 # REINFORCE throws a batch away after one step. When writing answers is the expensive part, as with large models, that
 # is a waste. But after the first step the batch comes from a policy that no longer exists. The correction is the
@@ -713,6 +725,8 @@ predict.compare("stale")
 # %% [markdown]
 # ## 8. PPO against the exact optimum
 #
+# *Time to here: 105 minutes.*
+#
 # **Predict, then run.** Five seeds. Each policy writes 20,480 answers; the language has 262,144. How much of the way
 # from $J(\pi_{\mathrm{ref}})$ to $J^*$ will it stand at?
 
@@ -780,6 +794,8 @@ rl.plots.show(
 # %% [markdown]
 # ## 9. A bug that looks like success
 #
+# *Time to here: 105 minutes.*
+#
 # A colleague wrote her own loop. She shows you her curve of the learnt reward, beside yours. Two seeds each.
 
 # %% tags=["experiment"]
@@ -842,6 +858,8 @@ Code(inspect.getsource(experiments.colleagues_rewards), language="python")
 
 # %% [markdown]
 # ## 10. What did the policy learn to write?
+#
+# *Time to here: 110 minutes.*
 #
 # Before and after, six answers each, from the first of the five runs.
 
@@ -924,6 +942,9 @@ predict.compare("gold")
 # This is Goodhart's law. (Lesson 7 is about it.) The KL penalty is what kept our PPO run on the good side of the peak.
 #
 # </details>
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 11. Reflection and next steps

@@ -54,7 +54,7 @@ from IPython.display import Code
 import reward_lab as rl
 from reward_lab import rlhf
 from reward_lab.language import ecosystem
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson08 import check, experiments, figures, predict, shown
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
@@ -845,6 +845,9 @@ else:
 # %% [markdown]
 # <details><summary>What to see in the two lines</summary>The same KL, the same gold: two programs that were written apart do the same thing. What TRL logs, loss, margin and accuracy on texts of the data set, is what section 7
 # taught you not to trust alone. <code>rewards/chosen</code> is beta times the log-ratio of the preferred texts. It is below 0 here, and now you know why that is no bug.</details>
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 12. Reflection and next steps

@@ -43,7 +43,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
 import torch
 
 from reward_lab import rlhf
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson09 import check, experiments, figures, predict, shown
 from reward_lab.plots import show
 
@@ -555,6 +555,9 @@ if data and source:
     experiments.real_preferences(data, source, rows=500, by=by)
 else:
     print("No data set is named. This section is skipped.")
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 10. Reflection and next steps

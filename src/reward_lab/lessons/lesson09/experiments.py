@@ -33,7 +33,7 @@ from .rewards import Curve, Fitted, best_of_n_curve, fit_judged, held_out_pairs,
 PEOPLE, BIASED = Judge(), Judge(BIAS)
 ALIKE = 1
 """The mend: only answers whose lengths differ by so many words at most are judged against each other."""
-DPO_PAIRS = 8
+EACH = 8
 """Judged pairs of each training prompt."""
 
 
@@ -53,6 +53,19 @@ def answers(source: str, device: str, seed: int) -> Pool:
 def reward_models(pool: Pool, judge: Judge, seeds: Sequence[int], **settings: object) -> list[Fitted]:
     """A reward model for each seed of the judge's hesitations, all on the same answers. `settings`: see fit_judged."""
     return [fit_judged(pool, judge, seed, **settings) for seed in seeds]
+
+
+def lora_reward_model(source: str, device: str, pool: Pool, seed: int) -> Fitted:
+    """A reward model that trains the language model too, on the pairs of `reward_models`. Seconds on a GPU."""
+    start = time.perf_counter()
+    first, second = training_pairs(pool, EACH, seed)
+    pairs = PEOPLE.prefer(PEOPLE.scores(pool.texts), first, second, seed)
+    with _quietly() as say:
+        from . import lora_reward  # TRL takes seconds to import, and is not there everywhere
+
+        reward = lora_reward.train(source, device, pool, pairs, seed)
+        say(f"LoRA: {len(first)} judged pairs, {duration(time.perf_counter() - start)}")
+    return Fitted(reward, torch.zeros(0), len(first))
 
 
 def accuracies(pool: Pool, fitted: Sequence[Fitted], judge: Judge = PEOPLE) -> list[float]:
@@ -89,7 +102,7 @@ def dpo_run(source: str, device: str, pool: Pool, reward: Fitted, seed: int) -> 
     """DPO with LoRA on the readers' pairs, measured at the start, perhaps along the way, and at the end."""
     start, sizes = time.perf_counter(), Sizes.on(device)
     scores = PEOPLE.scores(pool.texts)
-    pairs = PEOPLE.prefer(scores, *training_pairs(pool, DPO_PAIRS, seed), seed)
+    pairs = PEOPLE.prefer(scores, *training_pairs(pool, EACH, seed), seed)
     along = [of_the_reference(pool, reward, seed)]
 
     def each(model, step: int) -> None:

@@ -294,6 +294,21 @@ if pool:
 # %% [markdown]
 # <details><summary>What the numbers say</summary>The frozen model is better, in the mean over five seeds, and both are far from the best possible. The bag knows only words that it has seen in judged answers, and a
 # question about batteries brings others. The model's vectors know something of words that no judgement was about. But 192 judgements by readers who hesitate are few for 576 numbers.</details>
+#
+# **And one with LoRA.** A frozen model offers the vectors that it has. Training may change them, too: TRL's `RewardTrainer` fits small matrices in every layer (`peft`; more of them in section 7) and a head on the last
+# token, on the same 192 judgements. It takes every judged answer through the model and back three times. That is seconds on a GPU and minutes on a CPU, so here it waits for a GPU. One seed.
+
+# %% tags=["experiment"]
+missing = experiments.missing_for_trl()
+if pool and missing:
+    print("This needs " + ", ".join(missing) + " (in Colab: !pip install trl peft).")
+elif pool and device == "cpu":
+    print("No GPU here: skipped. The same on files of your own, at your leisure:")
+    print("python -m reward_lab.train --backbone ... --tune lora")
+elif pool:
+    lora = experiments.lora_reward_model(source, device, pool, SEED)
+    print(f"with LoRA      {experiments.accuracies(pool, [lora])[0]:.3f}", end="")
+    print(f", frozen with the same seed {experiments.accuracies(pool, frozen)[0]:.3f}")
 
 # %% [markdown]
 # ## 4. Best-of-n: learnt beside gold
@@ -468,7 +483,6 @@ check.kl_per_token(kl_per_token)
 predict("moved", ...)  # in place of the dots: a number of nats per token
 
 # %% tags=["experiment"]
-missing = experiments.missing_for_dpo()
 if pool and missing:
     print("DPO needs " + ", ".join(missing) + " (in Colab: !pip install trl peft).")
 elif pool:

@@ -191,8 +191,8 @@ def on_the_real_model(
     return found.cpu(), pool.drawn.log_probs[numbers].sum(dim=1)
 
 
-def missing_for_dpo() -> list[str]:
-    """Which packages that DPO needs are not installed."""
+def missing_for_trl() -> list[str]:
+    """Which packages that LoRA and DPO need are not installed."""
     return [name for name in ("trl", "peft", "datasets") if importlib.util.find_spec(name) is None]
 
 

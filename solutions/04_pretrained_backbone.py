@@ -22,6 +22,11 @@
 #
 # **You need** lesson 1, and a rough idea of what attention does. **Time:** about 90 minutes. The whole
 # notebook runs in under two minutes on two CPU cores, and unchanged on a GPU.
+#
+# **In two minutes, if lesson 1 is some time ago.** A *reward model* gives every text one number. It is trained on pairs, of which a judge
+# preferred one text, by the *Bradley-Terry loss* $-\log\sigma(r_{\text{preferred}} - r_{\text{rejected}})$. *Held-out accuracy* is the share of
+# new pairs in which the preferred text has the higher reward. And *attention*: for each token, a layer computes a weight for every token that it may
+# see, and takes the weighted mean of their vectors. A *causal* model may see earlier tokens only.
 
 # %%
 # Set-up. Run this cell first; running it again does no harm.
@@ -728,6 +733,23 @@ points_so_far(check)
 # 3. Few pairs: freeze the backbone. Many: fine-tune it.
 # 4. Read the reward from the last real token, and pass the mask everywhere.
 # 5. A loss on new text below its entropy means a leak. On training text it can also mean that it was learnt by heart.
+#
+# **Five quick questions.** Answer before you open.
+#
+# 1. A text has 12 tokens. How many predictions does the next-token loss look at?
+# <details><summary>Answer</summary>11. The logits at each token but the last are held against the token after it. Nothing predicts the first.</details>
+#
+# 2. Why is the reward read at the last token, and not at the first?
+# <details><summary>Answer</summary>Tokens look back only. The last one has seen the whole text, the first one nothing but itself.</details>
+#
+# 3. A batch is padded on the right, and `hidden[:, -1]` is pooled. Which rewards are right?
+# <details><summary>Answer</summary>Those of the longest texts of the batch: they have no padding. All others are read from padding.</details>
+#
+# 4. `model.backbone.eval()` is called before training the head. Is the backbone frozen?
+# <details><summary>Answer</summary>No. It turns off dropout and the like. Its parameters still get gradients, and an optimizer that holds them moves them.</details>
+#
+# 5. Two curves over 3 seeds cross at 200 pairs, and the bands overlap there. Which one is better with 200 pairs?
+# <details><summary>Answer</summary>The figure does not say. Train both on the same seeds and look at the differences, or take more seeds.</details>
 #
 # **Think about it.** Two questions, two points each, marked by hand. Two or three sentences each are enough.
 

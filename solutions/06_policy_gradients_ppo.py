@@ -25,6 +25,12 @@
 #
 # **You need** lesson 1 (the reward model), a little PyTorch, and expectations. **Time:** about two hours. The whole notebook
 # runs in about a minute on two CPU cores, and unchanged on a GPU.
+#
+# **In two minutes, if lesson 1 is some time ago.** A *reward model* gives every answer one number, and was fitted on pairs of which people preferred
+# one. Its number is the *learnt reward*. What people think on average is *gold*; here we know it. A *policy* is a language model that writes answers,
+# each with a probability, and the *reference* is the policy that we start from. An *expectation* $E_{y \sim \pi}[r(y)]$ is the mean reward of what the
+# policy writes. The *KL divergence* $E_{y \sim \pi}[\log \pi(y) - \log \pi_{\text{ref}}(y)]$ says, in nats, how far the policy is from the reference: 0 if they
+# agree, and never below.
 
 # %%
 # Set-up. Run this cell first; running it again does no harm.
@@ -959,6 +965,23 @@ points_so_far(check)
 # 2. A baseline leaves the gradient's mean alone and takes its noise away.
 # 3. Clipping makes it safe to use a batch several times, and that saves texts.
 # 4. A rising learnt reward is a training score. Show it with the KL, and with something that was not trained on.
+#
+# **Five quick questions.** Answer before you open.
+#
+# 1. The reward model adds 7 to every answer. What happens to the best policy?
+# <details><summary>Answer</summary>Nothing. The factor $e^{7/\beta}$ stands above and below the fraction line, and cancels.</details>
+#
+# 2. $\beta$ is halved. Does the best policy stay nearer to the reference?
+# <details><summary>Answer</summary>No, it goes further: distance costs half as much.</details>
+#
+# 3. A sampled KL (k1, the mean of $\log \pi - \log \pi_{\text{ref}}$) comes out below 0. Is there a bug?
+# <details><summary>Answer</summary>Not for that reason. The KL itself is never below 0, but this estimate of it can be, with few samples.</details>
+#
+# 4. In the very first PPO step on a batch, how many ratios are clipped?
+# <details><summary>Answer</summary>None. The policy is still the one that wrote the texts, so every ratio is 1.</details>
+#
+# 5. Lambda is 1 in GAE. What is the advantage of a word?
+# <details><summary>Answer</summary>What is still to come, all of it, minus the value that was foreseen there: no bias by the value function, and the most noise.</details>
 #
 # **Think about it.** Three questions, two points each, marked by hand. Two or three sentences each are enough.
 

@@ -346,6 +346,14 @@ predict.compare("no_shift", without_shift(logits, ids, mask))
 # | padding on the left | - | - | fox | fed | **owl** | 0 0 1 1 1 |
 # | a full row | fox | never | fed | owl | **.** | 1 1 1 1 1 |
 
+# %% tags=["experiment"]
+rl.plots.show(
+    figures.plot_two_heads(),
+    alt="Diagram: the tokens fox, fed, owl, a dot and padding go into the backbone, which gives "
+    "each a vector. The language model head reads every real token's vector. The reward head "
+    "reads only the dot's, the last real token's, and gives one number.",
+)
+
 # %% [markdown]
 # ### TODO 2: the last real token
 #

@@ -98,8 +98,8 @@ class Grading:
 
     def _depth(self, check: str) -> int:
         """How many exercises stand, one using the next, behind a check's."""
-        uses = self.exercises[check].uses
-        return max((1 + self._depth(f"check_{name}") for name in uses), default=0)
+        asked = [f"check_{name}" for name in self.exercises[check].uses]  # or parts of these, asked by nobody
+        return max((1 + self._depth(each) for each in asked if each in self.exercises), default=0)
 
     def _subjects(self, check: NotebookNode) -> SubjectMaker:
         """Makes the Subjects of one check, all of them served by the same process."""

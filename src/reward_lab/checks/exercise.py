@@ -55,7 +55,8 @@ class Exercise:
 
     Fields: `name`, what the student defines; `first_step`, shown while nothing is written; `cases`; `withholds`, what of
     the packages is out of an answer's reach during grading beside everything called `name`, as "package.module.name";
-    `uses`, other exercises of the lesson whose package's version an answer to this one may call all the same.
+    `uses`, other exercises of the lesson whose package's version an answer to this one may call all the same, and what
+    of their `withholds` that version calls.
     Calling it with the student's object checks that object.
     """
 

@@ -94,7 +94,12 @@ def test_both_log_ratios_fall_at_the_best_policy(text):
 
 def test_ipo_hardly_moves_at_the_same_price(text):
     exact, gold, *trained = numbers_after("0.50 ", re.sub(r"\n(?= 0\.11)", "", text))
-    assert exact == 0.11 and gold == -0.81 and all(abs(kl - exact) < 0.02 for kl in trained) and len(trained) == 5
+    assert (
+        exact == 0.11
+        and gold == -0.81
+        and all(abs(kl - exact) < 0.02 for kl in trained)
+        and len(trained) == 5
+    )
     exact, _, *trained = numbers_after("0.10 ", text)
     assert exact == 1.31 and all(0.2 < kl - exact < 0.8 for kl in trained)
     assert abs(sum(trained) / 5 - exact - 0.5) < 0.15  # "half a nat further"

@@ -861,6 +861,12 @@ print("as the model reads it:", *model.tokenizer.words(my_text))
 # %% [markdown]
 # ## 10. Reflection and next steps
 #
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What we built**
 # - a reward model that learns from comparisons, with the Bradley-Terry loss;
 # - a world with a known rule, so that every result stands beside the best possible one;

@@ -847,6 +847,12 @@ except ValueError as error:
 # %% [markdown]
 # ## 11. Reflection and next steps
 #
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What we built**
 # - maximum likelihood for tables of wins, with a refusal where there is nothing to find;
 # - standard errors from the curvature, tested against a known truth;

@@ -962,6 +962,12 @@ print(f"ECE of a calibrated forecaster on as many labels: about {statistics.expe
 # %% [markdown]
 # ## 8. Reflection and next steps
 #
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What to remember**
 # 1. When people disagree, the best possible accuracy is E[max(p, 1-p)], the Brier floor E[p(1-p)], the floor of the
 #    log loss E[H(p)]. Hold every score against its floor.

@@ -700,6 +700,12 @@ if not missing:
 # %% [markdown]
 # ## 8. Reflection and next steps
 #
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What we built**
 # - a language whose meaning is known, and a corpus in it;
 # - a language model that found out, from the words alone, what the words mean;

@@ -697,6 +697,12 @@ shown.report_card(rows)
 # %% [markdown]
 # ## 8. Reflection and next steps
 #
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What to remember**
 # 1. Held-out pairs share the judge's bias. Accuracy on them rises with it.
 # 2. A correlation with length accuses honest models. An edit does not.

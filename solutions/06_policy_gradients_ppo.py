@@ -926,6 +926,12 @@ predict.compare("gold")
 # %% [markdown]
 # ## 11. Reflection and next steps
 #
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What we built**
 # - a policy that starts as the reference and learns from a learnt reward;
 # - REINFORCE and PPO, each beside the exact optimum;

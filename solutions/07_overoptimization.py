@@ -21,8 +21,8 @@
 # - tell which warnings see the turn coming and which do not;
 # - make a reward more cautious, and say what that buys.
 #
-# **You need** lessons 1 and 6: the reward model, the KL divergence, the best policy for a price $\beta$. **Time:** about two
-# hours. The whole notebook runs in about a minute on two CPU cores, and unchanged on a GPU.
+# **You need** lessons 1 and 6: the reward model, the KL divergence, the best policy for a price $\beta$. **Time:** about two and
+# a quarter hours. The whole notebook runs in about a minute on two CPU cores, and unchanged on a GPU.
 #
 # **In two minutes, if lesson 6 is some time ago.** The *reference* writes answers. A *reward model* was trained on comparisons of
 # such answers; its score is the *learnt reward*. What customers really think is the *gold reward*. The *KL divergence* of a
@@ -58,6 +58,8 @@ device = start(SEED)
 
 # %% [markdown]
 # ## 1. The help desk, and five reward models
+#
+# *Time to here: 5 minutes.*
 #
 # We are back at the help desk of lesson 6. An assistant answers every call in six words out of eight: *please, restart, update,
 # first, then, sorry, maybe, thanks*. Customers want to be told to restart and then to update. They like a *please* first and a
@@ -98,6 +100,8 @@ print(f"the gold reward itself, the best possible: {limit:.3f}")
 
 # %% [markdown]
 # ## 2. Best of n
+#
+# *Time to here: 10 minutes.*
 #
 # The simplest way to use a reward model needs no training at all. Let the assistant write n answers, score them, and send the
 # one with the highest score. This is **best-of-n**.
@@ -209,6 +213,8 @@ predict.compare("draws", far)
 
 # %% [markdown]
 # ## 3. The same from samples
+#
+# *Time to here: 35 minutes.*
 #
 # Nobody can list all answers of a large model. One writes N answers of the reference once, scores them, and asks: what would
 # best-of-n be worth, for each n up to N?
@@ -335,6 +341,8 @@ predict.compare("poor")
 # %% [markdown]
 # ## 4. Goodhart, exactly
 #
+# *Time to here: 55 minutes.*
+#
 # **Predict, then run.** Five reward models, n from 1 to a million. The learnt reward rises. What does the gold reward do?
 #
 # Choices: **1** it rises as well; **2** it rises and levels off; **3** it rises and falls.
@@ -430,6 +438,8 @@ predict.compare("optimum")
 
 # %% [markdown]
 # ## 5. A law of the road?
+#
+# *Time to here: 65 minutes.*
 #
 # Gao, Schulman and Hilton measured such curves with large models, and found two forms that fit. With $d = \sqrt{\mathrm{KL}}$, the
 # gold reward **gained** over the reference is
@@ -553,6 +563,8 @@ shown.fits(panels)
 
 # %% [markdown]
 # ## 6. A bug that looks like care
+#
+# *Time to here: 90 minutes.*
 #
 # A colleague knows all this. "Never judge a reward by the model that you push. I trained a **second** reward model, on 4,000 other
 # pairs, judged by other customers. It has never seen the first one. I choose the n at which the second model is happiest. Its score
@@ -715,6 +727,8 @@ for seed, c in enumerate(double):
 # %% [markdown]
 # ## 7. What helps?
 #
+# *Time to here: 105 minutes.*
+#
 # Two things are tried in practice. The first: several reward models in place of one, and distrust where they disagree. Far from the
 # training texts models should disagree, as nothing there holds them together.
 #
@@ -836,6 +850,14 @@ predict.compare("cure")
 # %% [markdown]
 # ## 8. Reflection and next steps
 #
+# *Time to here: 125 minutes.*
+#
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What to remember**
 # 1. Best-of-n is a policy: $F^n - F(s^-)^n$. It is about $\log n - 1$ nats away from the reference.
 # 2. The learnt reward of what is pushed always rises. It is a training score.

@@ -21,7 +21,7 @@
 # - say what the pairs decide, and what the loss cannot repair;
 # - tell a real symptom from one that only looks like it.
 #
-# **You need** lesson 6 (the best policy for a price $\beta$) and, for the last page, lesson 7 (best-of-n). **Time:** about two and a half
+# **You need** lesson 6 (the best policy for a price $\beta$) and, for the last page, lesson 7 (best-of-n). **Time:** about three
 # hours. The whole notebook runs in about a minute on two CPU cores, and unchanged on a GPU.
 #
 # **In two minutes, if lesson 6 is some time ago.** The *reference* writes answers. The *gold reward* is what customers really think.
@@ -60,6 +60,8 @@ device = start(SEED)
 
 # %% [markdown]
 # ## 1. The same help desk, and what is best there
+#
+# *Time to here: 5 minutes.*
 #
 # Answers have six words out of eight, so there are 262,144 of them. Customers judge pairs of answers. They are not always sure: an answer
 # with gold reward $a$ wins against one with $b$ with probability $\sigma(a - b)$. A nat costs $\beta = 0.5$.
@@ -847,6 +849,14 @@ else:
 # %% [markdown]
 # ## 12. Reflection and next steps
 #
+# *Time to here: 160 minutes, without section 11.*
+#
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What to remember**
 # 1. Any policy is the best one for some reward, and only the constant $\beta \log Z$ is missing. In a pair it cancels.
 # 2. DPO's loss has the same optimum as PPO. What is lost is lost with the pairs.

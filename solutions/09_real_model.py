@@ -476,6 +476,12 @@ else:
 # %% [markdown]
 # ## 10. Reflection and next steps
 #
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What to remember**
 # 1. An answer's tokens are told by place and length, never by the padding's id.
 # 2. A head on a frozen model is fitted in less than a second, and carries over to unseen words where a bag of words does not.

@@ -53,7 +53,8 @@ class Exercise:
 
     Fields: `name`, what the student defines; `first_step`, shown while nothing is written; `cases`; `withholds`, what of
     the packages is out of an answer's reach during grading beside everything called `name`, as "package.module.name";
-    `uses`, other exercises of the lesson whose package's version an answer to this one may call all the same.
+    `uses`, other exercises of the lesson whose package's version an answer to this one may call all the same; `last`, the
+    report of the last check by a call in this process, for the learner's score.
     Calling it with the student's object checks that object.
     """
 
@@ -62,6 +63,7 @@ class Exercise:
     cases: list[Case] = field(default_factory=list)
     withholds: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+    last: Report | None = field(default=None, init=False, repr=False, compare=False)
 
     def case(self, title: str, points: float) -> Callable[[CaseFunction], CaseFunction]:
         """Decorator: add a function as a case."""
@@ -79,7 +81,8 @@ class Exercise:
     def __call__(self, target: Callable) -> object:
         """Check the student's object, and show the outcome in the way that suits where this runs."""
         seed = os.environ.get("REWARD_LAB_SEED", PUBLIC_SEED)
-        return present(self.report(lambda case_seed: LocalSubject(target, lesson_device(), case_seed), seed))
+        self.last = self.report(lambda case_seed: LocalSubject(target, lesson_device(), case_seed), seed)
+        return present(self.last)
 
     def report(self, subject_for: SubjectMaker, seed: str = PUBLIC_SEED) -> Report:
         """Run every case.

@@ -139,7 +139,7 @@ IN_ONE_LINE = {
 """Answers by other functions of the package that do the whole of the work."""
 
 
-NOT_IN_THE_PACKAGE = {"mended_loss", "count_games"}
+NOT_IN_THE_PACKAGE = {"mended_loss", "count_games", "mended_training"}
 """Exercises whose answer stands in the lesson alone."""
 
 

@@ -61,20 +61,20 @@ class Standing:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        # No colour but the theme's own: the words say all.
+        # No colour but the theme's own, which in a page without a doctype a table takes only if told: the words say all.
         left, cell = 'style="text-align:left"', 'style="text-align:left;padding:.1em .8em"'
         head = "".join(
             f'<th scope="col" {cell}>{title}</th>' for title in ("exercise", "points", "last check")
         )
         rows = "".join(
-            f'<tr><th scope="row" {cell}><code>{html.escape(line.name)}</code></th>'
+            f'<tr><th scope="row" {cell[:-1]};font-weight:normal"><code>{html.escape(line.name)}</code></th>'
             f"<td {cell}>{line.score:g} of {line.max_score:g}</td><td {cell}>{line.state}</td></tr>"
             for line in self.lines
         )
         return (
             f'<div role="status" style="border-left:4px solid #888888;padding:.4em .8em;margin:.3em 0">'
             f"<strong>{self.headline}</strong>"
-            f'<table style="margin:.4em 0"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+            f'<table style="margin:.4em 0;color:inherit"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
             f"<div {left}>{BY_HAND}</div></div>"
         )
 

@@ -18,8 +18,14 @@
 # - turn a language model into a reward model, frozen or fine-tuned, without padding getting in the way;
 # - measure how many preference pairs pretraining saves, over seeds and beside the best possible score.
 #
-# **You need** lesson 1, and a rough idea of what attention does. **Time:** about 90 minutes. The whole
+# **You need** lesson 1, and a rough idea of what attention does. **Time:** about two hours. The whole
 # notebook runs in under two minutes on two CPU cores, and unchanged on a GPU.
+#
+# **In two minutes, if attention is some time ago.** A *transformer* has a vector for each token. In each layer every token
+# looks at other tokens: it compares its own vector with theirs, and adds a weighted mean of what they have to say. That is
+# *attention*. In a *causal* model a token may look at itself and at those before it, never ahead. So the vector at place $t$ is
+# made of tokens 0 to $t$, and can be used to predict token $t + 1$. Texts of a batch are filled up to one length with
+# *padding*, and the *attention mask* says which tokens are real.
 
 # %%
 # Set-up. Run this cell first; running it again does no harm.
@@ -57,6 +63,8 @@ device = start(SEED)
 # %% [markdown]
 # ## 1. Why does this matter?
 #
+# *Time to here: 5 minutes.*
+#
 # A preference pair costs a person's time. A few thousand are a lot, and they are all that a reward model gets to see.
 # Text, on the other hand, is there for the taking.
 #
@@ -66,6 +74,8 @@ device = start(SEED)
 
 # %% [markdown]
 # ## 2. A language with a story
+#
+# *Time to here: 10 minutes.*
 #
 # We need a world in which meaning matters and is known. Here is a small one. A story names its hero, then tells of two
 # deeds:
@@ -151,6 +161,8 @@ predict.compare("bag_of_words", neural)
 # %% [markdown]
 # ## 3. Learning to read: next-token prediction
 #
+# *Time to here: 20 minutes.*
+#
 # A language model is trained on the simplest of tasks: given the tokens so far, which one comes next? Nobody has to
 # label anything, because the text itself holds the answer.
 #
@@ -234,6 +246,8 @@ check.next_token_loss(next_token_loss)
 
 # %% [markdown]
 # ## 4. Pretraining
+#
+# *Time to here: 40 minutes.*
 #
 # The model is a tiny causal transformer: two layers, 64 numbers a token. *Causal* means that a token sees only
 # the tokens before it.
@@ -321,6 +335,8 @@ predict.compare("no_shift", without_shift(logits, ids, mask))
 # %% [markdown]
 # ## 5. From language model to reward model
 #
+# *Time to here: 45 minutes.*
+#
 # Now the change of heads. The backbone gives a vector for each token. Which one should the reward be read from? In a
 # causal model only the **last** token has seen the whole text. In a batch, texts of different lengths are padded, so
 # the last token is not always in the last place:
@@ -330,6 +346,16 @@ predict.compare("no_shift", without_shift(logits, ids, mask))
 # | padding on the right | fox | fed | **owl** | - | - | 1 1 1 0 0 |
 # | padding on the left | - | - | fox | fed | **owl** | 0 0 1 1 1 |
 # | a full row | fox | never | fed | owl | **.** | 1 1 1 1 1 |
+
+# %% tags=["experiment"]
+rl.plots.show(
+    figures.plot_two_heads(),
+    alt="Diagram of one backbone with two heads. Three words and one padding "
+    "token go in below; the transformer gives a vector for each. On the "
+    "left, the language-model head reads every vector, for the next word at "
+    "each place. On the right, the reward head reads the vector of the last "
+    "real token only, past the padding, and gives one number a text.",
+)
 
 # %% [markdown]
 # ### TODO 2: the last real token
@@ -438,6 +464,8 @@ check.RewardFromBackbone(RewardFromBackbone)
 
 # %% [markdown]
 # ## 6. How many pairs does pretraining save?
+#
+# *Time to here: 75 minutes.*
 #
 # Three models, all with the same architecture:
 # - **scratch**: a backbone with random weights, trained together with the head;
@@ -630,6 +658,8 @@ print(f" (training accuracy {on_training:.3f})")
 # %% [markdown]
 # ## 7. The same with the tools of the trade
 #
+# *Time to here: 95 minutes. This section is not graded.*
+#
 # This section is not graded. It shows how the parts fit together, and no result: the model that it trains is tiny and
 # has read nothing, so it guesses. In practice nobody writes these parts by hand: `transformers` has the model with one
 # output, and TRL has the loop. The files have the columns `prompt`, `chosen` and `rejected`.
@@ -700,6 +730,8 @@ if not missing:
 # %% [markdown]
 # ## 8. Reflection and next steps
 #
+# *Time to here: 100 minutes.*
+#
 # **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
 
 # %% tags=["experiment"]
@@ -717,6 +749,23 @@ check.score()
 # 3. Few pairs: freeze the backbone. Many: fine-tune it.
 # 4. Read the reward from the last real token, and pass the mask everywhere.
 # 5. A loss on new text below its entropy means a leak. On training text it can also mean that it was learnt by heart.
+#
+# **Five quick questions.** Answer before you open.
+#
+# 1. A language model knows nothing, and gives each of 20 words the same probability. What is its loss?
+# <details><summary>Answer</summary>$\log 20 = 3.00$ nats per token, whatever the text is. A loss above that is worse than knowing nothing.</details>
+#
+# 2. The reward is read from the vector in the last *place* of a batch that is padded on the right. What goes wrong?
+# <details><summary>Answer</summary>For short texts that place is padding. Their reward then depends on how long the longest text of the batch is. The last real token is wanted, and the mask tells where it is.</details>
+#
+# 3. Why not the vector of the *first* token, which is always real if padding is on the right?
+# <details><summary>Answer</summary>In a causal model it has seen nothing but itself. Two texts with the same first word would get the same reward.</details>
+#
+# 4. The backbone is frozen, and its vectors have 64 numbers. How many weights are trained?
+# <details><summary>Answer</summary>64, and one bias: the head is a line through vectors that never change. The bias adds the same to all texts, so no comparison can teach it.</details>
+#
+# 5. A fine-tuned model gets all of its 50 training pairs right, the frozen one 48. Which of them do you take?
+# <details><summary>Answer</summary>Nobody can say from that. A model with free weights can learn 50 pairs by heart. Ask held-out pairs, and more than one seed.</details>
 #
 # **Think about it.** Two questions, two points each, marked by hand. Two or three sentences each are enough.
 

@@ -21,8 +21,14 @@
 # - estimate a KL divergence from samples, and know which estimator fails when;
 # - find a wrong sign in a training whose reward only ever goes up.
 #
-# **You need** lesson 1 (the reward model), a little PyTorch, and expectations. **Time:** about two hours. The whole notebook
-# runs in about a minute on two CPU cores, and unchanged on a GPU.
+# **You need** lesson 1 (the reward model), a little PyTorch, and expectations. **Time:** about two and a half
+# hours. The whole notebook runs in about a minute on two CPU cores, and unchanged on a GPU.
+#
+# **In two minutes, if expectations are some time ago.** A *policy* $\pi$ gives each answer $y$ a probability. The *expectation*
+# of a reward is its mean under the policy, $E_{\pi}[r] = \sum_y \pi(y)\, r(y)$. The mean over answers drawn from the policy is
+# an estimate of it; with n answers its error is about $1/\sqrt{n}$ times the spread of the reward. A *log-probability* of an
+# answer is the sum of those of its words. The *KL divergence* of a policy to a reference is the expectation of
+# $\log(\pi(y)/\pi_{\mathrm{ref}}(y))$ under the policy, in nats. It is 0 if the two agree, and above 0 if not.
 
 # %%
 # Set-up. Run this cell first; running it again does no harm.
@@ -52,6 +58,8 @@ device = start(SEED)
 
 # %% [markdown]
 # ## 1. A language that can be counted
+#
+# *Time to here: 5 minutes.*
 #
 # A help desk has an assistant that answers every call in six words. It knows eight words: *please, restart, update, first,
 # then, sorry, maybe, thanks*. It learnt to write from old conversations, and nobody ever told it what customers want. It hedges
@@ -92,6 +100,8 @@ for number in gold.argsort(descending=True, stable=True)[:4]:
 # %% [markdown]
 # ## 2. The reward model
 #
+# *Time to here: 10 minutes.*
+#
 # From here on we act as if we did not know the gold reward. As in lesson 1, people compare two answers, and say which they
 # prefer. They are not machines: the answer with gold reward $a$ wins against the one with $b$ with probability
 # $\sigma(a - b)$. We collect 4,000 pairs of answers of the reference policy, one judgement each.
@@ -129,6 +139,8 @@ predict.compare("best_accuracy", best_accuracy)
 
 # %% [markdown]
 # ## 3. What RLHF maximises
+#
+# *Time to here: 15 minutes.*
 #
 # Just a high reward? Then the best policy would write one single answer, the one with the highest score, all day long. And the
 # score can be trusted only on answers like those that were compared. So RLHF holds the policy near the reference. It maximises
@@ -232,6 +244,8 @@ predict.compare("best_policy")
 
 # %% [markdown]
 # ## 4. Policy gradients
+#
+# *Time to here: 35 minutes.*
 #
 # **The policy.** It is the reference plus a small network that has read all words so far and corrects the next word's
 # logits. The network's last layer starts at zero, so at the start the policy *is* the reference. Large models are often
@@ -389,6 +403,8 @@ for seed in SEEDS:
 # %% [markdown]
 # ## 5. How far did we go? Three ways to estimate a KL
 #
+# *Time to here: 50 minutes.*
+#
 # The penalty needs $\mathrm{KL}(\pi \,\|\, \pi_{\mathrm{ref}})$. With a real language model it can't be summed, only
 # estimated: draw answers from $\pi$, and average something. With $\ell = \log p - \log q$ for a sample from $p$, three
 # candidates are in use:
@@ -488,6 +504,8 @@ predict.compare("estimators")
 
 # %% [markdown]
 # ## 6. From answers to words: advantages
+#
+# *Time to here: 65 minutes.*
 #
 # REINFORCE gives one number to a whole answer. If "please restart sorry sorry update thanks" scores badly, all six
 # words are blamed. PPO gives each word its own **advantage**: how much better did things turn out than expected just
@@ -592,6 +610,8 @@ predict.compare("credit")
 # %% [markdown]
 # ## 7. PPO: take several steps, but not too far
 #
+# *Time to here: 85 minutes.*
+#
 # REINFORCE throws a batch away after one step. When writing answers is the expensive part, as with large models, that
 # is a waste. But after the first step the batch comes from a policy that no longer exists. The correction is the
 # **ratio** $\rho = \pi_{\text{new}} / \pi_{\text{old}}$ for each word. It is right as long as it stays near 1, and
@@ -668,6 +688,18 @@ check.ppo_loss(ppo_loss)
 # reward. GAE turns this into advantages. Then four clipped steps on the same batch, for policy and critic. Again 80
 # batches.
 
+# %% tags=["experiment"]
+rl.plots.show(
+    figures.plot_ppo_loop(),
+    alt="Diagram of the PPO loop. The policy writes a batch of answers. Three "
+    "models read them and are asked for numbers: the reward model for a "
+    "score of the whole answer, the reference for log-probabilities of the "
+    "words, the critic for values. Score and penalty, with the values, go "
+    "into the advantages, and those into four clipped steps. The steps "
+    "change the policy and the critic; reward model and reference stay as "
+    "they are.",
+)
+
 # %%
 Code(inspect.getsource(rlhf.kl_shaped_rewards) + "\n\n" + inspect.getsource(rlhf.train_ppo), language="python")
 
@@ -710,6 +742,8 @@ predict.compare("stale")
 
 # %% [markdown]
 # ## 8. PPO against the exact optimum
+#
+# *Time to here: 105 minutes.*
 #
 # **Predict, then run.** Five seeds. Each policy writes 20,480 answers; the language has 262,144. How much of the way
 # from $J(\pi_{\mathrm{ref}})$ to $J^*$ will it stand at?
@@ -778,6 +812,8 @@ rl.plots.show(
 # %% [markdown]
 # ## 9. A bug that looks like success
 #
+# *Time to here: 110 minutes.*
+#
 # A colleague wrote her own loop. She shows you her curve of the learnt reward, beside yours. Two seeds each.
 
 # %% tags=["experiment"]
@@ -840,6 +876,8 @@ Code(inspect.getsource(experiments.colleagues_rewards), language="python")
 
 # %% [markdown]
 # ## 10. What did the policy learn to write?
+#
+# *Time to here: 120 minutes.*
 #
 # Before and after, six answers each, from the first of the five runs.
 
@@ -926,6 +964,8 @@ predict.compare("gold")
 # %% [markdown]
 # ## 11. Reflection and next steps
 #
+# *Time to here: 130 minutes.*
+#
 # **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
 
 # %% tags=["experiment"]
@@ -942,6 +982,23 @@ check.score()
 # 2. A baseline leaves the gradient's mean alone and takes its noise away.
 # 3. Clipping makes it safe to use a batch several times, and that saves texts.
 # 4. A rising learnt reward is a training score. Show it with the KL, and with something that was not trained on.
+#
+# **Five quick questions.** Answer before you open.
+#
+# 1. The learnt reward of every answer is raised by 10. What happens to the best policy?
+# <details><summary>Answer</summary>Nothing. $e^{10/\beta}$ is the same factor for every answer, and $Z$ has it too. Only differences of rewards count.</details>
+#
+# 2. And what happens to REINFORCE without a baseline?
+# <details><summary>Answer</summary>The mean of its gradient stays the same. Its noise grows: every answer that was drawn is pushed up hard, and only the mean over very many answers cancels that.</details>
+#
+# 3. PPO is about to take the first of its four steps on a fresh batch. What are the ratios, and does the clipping matter?
+# <details><summary>Answer</summary>All are 1: the policy is still the one that wrote the batch. Nothing is clipped. It matters from the second step on.</details>
+#
+# 4. A word had probability 0.10 when it was written, and has 0.15 now. Its advantage is +1, and clip is 0.2. Is it pushed further up?
+# <details><summary>Answer</summary>No. The ratio is 1.5, the clipped one 1.2, and $\min(1.5, 1.2) = 1.2$ is flat. With an advantage of -1 it would be pushed down: $\min(-1.5, -1.2) = -1.5$.</details>
+#
+# 5. On one batch the mean of $k_1$ is -0.01. Can a KL be negative?
+# <details><summary>Answer</summary>No, but an estimate can. Single values of $k_1$ are often negative, and the mean of few of them may be. $k_3$ never is.</details>
 #
 # **Think about it.** Three questions, two points each, marked by hand. Two or three sentences each are enough.
 

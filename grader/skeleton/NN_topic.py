@@ -93,4 +93,10 @@ rl.plots.show(
 )
 
 # %% [markdown]
+# **Your score so far**, from the checks that ran since the notebook was started. After a restart run them again.
+
+# %% tags=["experiment"]
+check.score()
+
+# %% [markdown]
 # **What we built:** a win rate that treats both models alike.

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from reward_lab.checks.exercise import Exercise
 from reward_lab.checks.numbers import expect_numbers
+from reward_lab.checks.scoring import LessonScore
 from reward_lab.checks.subject import Subject
 
 from .experiments import win_rate as right_rate
@@ -65,3 +66,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 def _(subject: Subject, draw: torch.Generator) -> None:
     tied = torch.randn(5, generator=draw)
     _check(subject, (tied[:1], tied[:1] + 1), (tied[:1] + 1, tied[:1]), (tied, tied.clone()))
+
+
+# What `check.score()` shows near the lesson's end: every exercise, in the lesson's order.
+score = LessonScore(win_rate)

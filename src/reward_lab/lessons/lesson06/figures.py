@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, draw_band, new_panels
+from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, draw_band, new_diagram, new_panels
 from reward_lab.rlhf.training import RLHistory
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
@@ -45,6 +45,41 @@ def plot_runs(
 def _band(axis: Axes, histories: Sequence[RLHistory], name: str, colour: str, style: str, label: str) -> None:
     rows = [getattr(history, name) for history in histories]
     draw_band(axis, histories[0].texts, rows, (colour, style), label, alpha=0.2)
+
+
+def plot_ppo_loop() -> Figure:
+    """The PPO loop as a diagram: who writes, who is asked about what, and who is changed."""
+    boxes = (
+        (1.2, 2.0, "policy\nwrites answers", BLUE),
+        (4.2, 3.4, "reward model:\nscore of the answer", GREY),
+        (4.2, 2.0, "reference:\nlog-probs of its words", GREY),
+        (4.2, 0.6, "critic:\nvalue before each word", BLUE),
+        (7.2, 2.7, "score minus\nbeta KL, by word", GREY),
+        (9.7, 2.0, "GAE:\nadvantages", GREY),
+        (12.1, 2.0, "4 clipped\nsteps", ORANGE),
+    )
+    arrows = (
+        ((1.9, 2.5), (3.1, 3.3), GREY),
+        ((2.05, 2.0), (3.0, 2.0), GREY),
+        ((1.9, 1.5), (3.0, 0.8), GREY),
+        ((5.3, 3.3), (6.4, 2.9), GREY),
+        ((5.4, 2.1), (6.4, 2.5), GREY),
+        ((5.5, 0.7), (9.0, 1.65), GREY),
+        ((8.1, 2.6), (9.0, 2.2), GREY),
+        ((10.4, 2.0), (11.45, 2.0), GREY),
+    )
+    figure, axis = new_diagram(boxes, arrows, size=(10.4, 4.0), limits=(13, 4.8))
+    back = {"arrowstyle": "->", "color": ORANGE}
+    for corners in (
+        ((12.1, 2.6), (12.1, 4.4), (1.2, 4.4), (1.2, 2.6)),
+        ((12.1, 1.4), (12.1, -0.2), (4.2, -0.2), (4.2, 0.1)),
+    ):
+        axis.plot(*zip(*corners[:3], strict=True), color=ORANGE, linewidth=1)
+        axis.annotate("", corners[3], corners[2], arrowprops={**back, "shrinkA": 0})
+    axis.text(6.6, 4.55, "change the policy; then the next batch", ha="center", color=ORANGE, fontsize=9)
+    axis.text(8.2, -0.05, "change the critic", ha="center", color=ORANGE, fontsize=9)
+    axis.set_ylim(-0.5, 4.9)
+    return figure
 
 
 def plot_clipped_objective(clip: float = 0.2) -> Figure:

@@ -888,6 +888,18 @@ MISTAKES = {
 
 # Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter
 EQUIVALENT = {
+    "count_games": {
+        r"-> wins = torch\.zeros\(teams, teams(, dtype=torch\.float32)?\)$": "any type will do",
+        r"return wins\.(detach|float)": "any type will do",
+    },
+    "leaderboard": {
+        r"-> names = ": "the order of the names in the table does not matter",
+        r"-> wins = torch\.zeros\(len\(names\), len\(names\)(, dtype=torch\.float32)?\)$": "float32 holds halves",
+        r"\.(detach|float)\(\)": "no gradient is asked for, and the precision of float32 is enough",
+        r"(abilities|errors)\.clamp": "none comes near 20",
+        r"zip\(names, abilities, |tolist\(\), errors, ": "0-dim tensors may stand for numbers",
+        r"tolist\(\)(, strict=False)?\)$": "all three are equally long",
+    },
     "bt_standard_errors": {
         r"-> a = abilities$": "the precision of the abilities is enough: they are given so",
         r"\.float\(\)": "float32 here costs less than one part in a thousand",

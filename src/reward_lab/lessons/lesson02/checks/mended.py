@@ -152,7 +152,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
 
 @count_games.case("complete logs: each game stands in two", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
-    _expect(subject, (team_logs(load_baseball()), 7), _logs(draw, 4, 40))
+    _expect(subject, (team_logs(load_baseball()), 7), _logs(draw, 4, 40), _logs(draw, 2, 90))
 
 
 @count_games.case("logs with missing lines, and teams that never met", points=1.0)

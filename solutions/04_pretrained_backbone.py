@@ -126,7 +126,6 @@ for better, worse in zip(preferred, rejected, strict=True):
 predict("bag_of_words", ...)  # in place of the dots: a number from 0 to 1
 
 # %% tags=["experiment"]
-
 def with_coin(reward_preferred, reward_rejected):
     """Accuracy if a coin decides where the rewards are tied."""
     margin = reward_preferred - reward_rejected
@@ -135,15 +134,28 @@ def with_coin(reward_preferred, reward_rejected):
 
 vocab_size = len(grammar.WORDS)
 for kind, same_words in (("twins", True), ("unrelated", False)):
-    pairs = tuple(part.to(device) for part in grammar.story_pairs(10_000, 7, same_words))
-    new_pairs = tuple(part.to(device) for part in experiments.held_out_story_pairs(same_words))
+    pairs = tuple(
+        part.to(device) for part in grammar.story_pairs(10_000, 7, same_words)
+    )
+    new_pairs = tuple(
+        part.to(device) for part in experiments.held_out_story_pairs(same_words)
+    )
     weights = rl.fit_linear_bradley_terry(*pairs, vocab_size=vocab_size)
     linear = with_coin(*(rl.linear_reward(weights, part) for part in new_pairs))
     torch.manual_seed(SEED)
     network = rl.RewardModel(vocab_size, embed_dim=64, hidden_dim=128)
-    rl.train_reward_model(network, pairs, new_pairs, rl.TrainConfig(epochs=4, batch_size=64, log_every=0), device)
+    rl.train_reward_model(
+        network,
+        pairs,
+        new_pairs,
+        rl.TrainConfig(epochs=4, batch_size=64, log_every=0),
+        device,
+    )
     neural = with_coin(*(rl.score_in_batches(network, part) for part in new_pairs))
-    print(f"{kind:>9}: held-out accuracy of the linear fit {linear:.3f}, of lesson 1's network {neural:.3f}, oracle 1.000")
+    print(
+        f"{kind:>9}: held-out accuracy of the linear fit {linear:.3f}, of lesson 1's "
+        f"network {neural:.3f}, oracle 1.000"
+    )
 predict.compare("bag_of_words", neural)
 
 # %% [markdown]
@@ -195,7 +207,7 @@ for ids in grammar.draw_corpus(4, torch.Generator().manual_seed(SEED)):
 # ### TODO 1: the next-token loss
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the loss that every language model is pretrained with |
 # | Difficulty, importance | medium, very high |
 # | Time | 15 minutes |
@@ -272,14 +284,24 @@ predict("grammar_and_meaning", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 language_model = experiments.Pretraining(SEED, device=device)
-print(f"best possible loss {grammar.best_corpus_loss():.3f} nats per token; always guessing calm: {0.3**2 + 2 * 0.35**2:.3f} right")
+print(
+    f"best possible loss {grammar.best_corpus_loss():.3f} nats per token; always "
+    f"guessing calm: {0.3**2 + 2 * 0.35**2:.3f} right"
+)
 _ = language_model.run(400, log_every=50)
 
 # %% tags=["experiment"]
 history = language_model.run(400)
 lm = language_model.model
-print(f"{sum(p.numel() for p in lm.parameters()):,} parameters, {history.seconds:.0f} s in all")
-print(f"pretrained: loss {history.loss[-1]:.3f} (best possible {grammar.best_corpus_loss():.3f}), ", end="")
+print(
+    f"{sum(p.numel() for p in lm.parameters()):,} parameters, {history.seconds:.0f} s "
+    "in all"
+)
+print(
+    f"pretrained: loss {history.loss[-1]:.3f} (best possible "
+    f"{grammar.best_corpus_loss():.3f}), ",
+    end="",
+)
 print(f"mood right in {history.mood_accuracy[-1]:.3f} (best possible 1.000)")
 predict.compare("grammar_and_meaning")
 
@@ -314,15 +336,22 @@ def without_shift(logits, token_ids, attention_mask):
     return F.cross_entropy(logits[real], token_ids[real])
 
 
-wrong = experiments.Pretraining(SEED, total_steps=150, device=device, loss_fn=without_shift)
+wrong = experiments.Pretraining(
+    SEED, total_steps=150, device=device, loss_fn=without_shift
+)
 wrong.run(150, log_every=0)
 ids = grammar.draw_corpus(500, torch.Generator().manual_seed(0)).to(device)
 mask = ids != grammar.PAD_ID
 with torch.no_grad():
     logits = wrong.model(ids, mask)
 print(f"the colleague's loss on new stories: {without_shift(logits, ids, mask):.4f}")
-print(f"next-token loss of the same model: {language.next_token_loss(logits, ids, mask):.2f}")
-print(f"mood right in {experiments.mood_accuracy(wrong.model, device):.3f} of new stories")
+print(
+    "next-token loss of the same model: "
+    f"{language.next_token_loss(logits, ids, mask):.2f}"
+)
+print(
+    f"mood right in {experiments.mood_accuracy(wrong.model, device):.3f} of new stories"
+)
 predict.compare("no_shift", without_shift(logits, ids, mask))
 
 # %% [markdown]
@@ -358,7 +387,7 @@ rl.plots.show(
 # ### TODO 2: the last real token
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the vector that the reward is read from |
 # | Difficulty, importance | medium, high |
 # | Time | 10 minutes |
@@ -408,7 +437,7 @@ check.last_token_pool(last_token_pool)
 # ### TODO 3: a scalar head on a backbone
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the reward model of RLHF, whole |
 # | Difficulty, importance | medium, very high |
 # | Time | 15 minutes |
@@ -449,7 +478,9 @@ class RewardFromBackbone(nn.Module):
         """(batch, seq) int64, twice -> (batch,) rewards."""
         ### BEGIN SOLUTION
         hidden = self.backbone(token_ids, attention_mask)
-        return self.reward_head(language.last_token_pool(hidden, attention_mask)).squeeze(-1)
+        return self.reward_head(
+            language.last_token_pool(hidden, attention_mask)
+        ).squeeze(-1)
         ### END SOLUTION
 
 # %% nbgrader={"grade_id": "check_RewardFromBackbone", "grade": true, "locked": true, "points": 3}
@@ -478,7 +509,7 @@ check.RewardFromBackbone(RewardFromBackbone)
 # ### TODO 4: the comparison
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | a curve with its spread, in place of one lucky run |
 # | Difficulty, importance | easy, high |
 # | Time | 10 minutes |
@@ -540,12 +571,20 @@ SIZES, SEEDS = list(experiments.STEPS), [0, 1, 2]
 
 @functools.cache  # the cells below train; the last one only summarises
 def accuracy_of(method, n_pairs, seed):
-    """Train one reward model and return its held-out accuracy, with a line for each run."""
+    """Held-out accuracy of one newly trained reward model; prints a line."""
     scratch = method == "scratch"
-    backbone = experiments.new_language_model(1000 + seed).backbone if scratch else lm.backbone
-    model = experiments.train_from(backbone, n_pairs, seed, freeze=method == "frozen", device=device)
+    backbone = (
+        experiments.new_language_model(1000 + seed).backbone if scratch else lm.backbone
+    )
+    model = experiments.train_from(
+        backbone, n_pairs, seed, freeze=method == "frozen", device=device
+    )
     accuracy = experiments.held_out_accuracy(model, device)
-    print(f"{method:>10}, {n_pairs:6,} pairs, seed {seed}: held-out accuracy {accuracy:.3f}", flush=True)
+    print(
+        f"{method:>10}, {n_pairs:6,} pairs, seed {seed}: held-out accuracy "
+        f"{accuracy:.3f}",
+        flush=True,
+    )
     return accuracy
 
 
@@ -592,20 +631,35 @@ for n_pairs in SIZES:
 
 # %% tags=["experiment"]
 results = {
-    "fine-tuned": language.data_efficiency(SIZES, functools.partial(accuracy_of, "fine-tuned"), SEEDS),
-    "frozen": language.data_efficiency(SIZES, functools.partial(accuracy_of, "frozen"), SEEDS),
-    "scratch": language.data_efficiency(SIZES, functools.partial(accuracy_of, "scratch"), SEEDS),
+    "fine-tuned": language.data_efficiency(
+        SIZES, functools.partial(accuracy_of, "fine-tuned"), SEEDS
+    ),
+    "frozen": language.data_efficiency(
+        SIZES, functools.partial(accuracy_of, "frozen"), SEEDS
+    ),
+    "scratch": language.data_efficiency(
+        SIZES, functools.partial(accuracy_of, "scratch"), SEEDS
+    ),
 }
 print("pairs      " + "".join(f"{name:>20}" for name in results))
 for n_pairs in SIZES:
     rows = [result[n_pairs] for result in results.values()]
-    print(f"{n_pairs:6,}     " + "".join(f"{row['mean']:>12.3f} +- {row['std']:.3f}" for row in rows))
+    print(
+        f"{n_pairs:6,}     "
+        + "".join(f"{row['mean']:>12.3f} +- {row['std']:.3f}" for row in rows)
+    )
 print("oracle 1.000, bag of words 0.500")
 
 few, many = results["frozen"][50]["mean"], results["scratch"][10_000]["mean"]
-enough = next((f"{n:,}" for n in SIZES if results["scratch"][n]["mean"] >= few), f"more than {SIZES[-1]:,}, with these steps")
+enough = next(
+    (f"{n:,}" for n in SIZES if results["scratch"][n]["mean"] >= few),
+    f"more than {SIZES[-1]:,}, with these steps",
+)
 predict.compare("scratch_needs", enough)
-ends = {name: (result[SIZES[0]]["mean"], result[SIZES[-1]]["mean"]) for name, result in results.items()}
+ends = {
+    name: (result[SIZES[0]]["mean"], result[SIZES[-1]]["mean"])
+    for name, result in results.items()
+}
 rl.plots.show(
     figures.plot_data_efficiency(
         results,
@@ -614,7 +668,9 @@ rl.plots.show(
         f"from scratch ({many:.2f}) in {experiments.STEPS[SIZES[-1]]} steps",
     ),
     alt=f"Held-out accuracy against training pairs, {SIZES[0]} to {SIZES[-1]:,}: "
-    + "; ".join(f"{name} from {first:.2f} to {last:.2f}" for name, (first, last) in ends.items())
+    + "; ".join(
+        f"{name} from {first:.2f} to {last:.2f}" for name, (first, last) in ends.items()
+    )
     + ". The curves of fine-tuned and frozen cross.",
 )
 
@@ -635,16 +691,33 @@ rl.plots.show(
 
 # %% tags=["experiment"]
 longer = experiments.train_from(
-    experiments.new_language_model(1000).backbone, 10_000, seed=0, steps=2 * experiments.STEPS[10_000], device=device
+    experiments.new_language_model(1000).backbone,
+    10_000,
+    seed=0,
+    steps=2 * experiments.STEPS[10_000],
+    device=device,
 )
-print(f"scratch, 10,000 pairs, twice the steps: {experiments.held_out_accuracy(longer, device):.3f}")
-print(f"scratch, 10,000 pairs, as before:       {accuracy_of('scratch', 10_000, 0):.3f}")
+print(
+    "scratch, 10,000 pairs, twice the steps: "
+    f"{experiments.held_out_accuracy(longer, device):.3f}"
+)
+print(
+    f"scratch, 10,000 pairs, as before:       {accuracy_of('scratch', 10_000, 0):.3f}"
+)
 
 # %% tags=["experiment"]
-long_on_few = experiments.train_from(experiments.new_language_model(1000).backbone, 50, seed=0, steps=150, device=device)
+long_on_few = experiments.train_from(
+    experiments.new_language_model(1000).backbone, 50, seed=0, steps=150, device=device
+)
 train_pairs = (part.to(device) for part in grammar.story_pairs(50, seed=0))
-on_training = rl.preference_accuracy(*(rl.score_in_batches(long_on_few, part) for part in train_pairs))
-print(f"scratch, 50 pairs, five times the steps: {experiments.held_out_accuracy(long_on_few, device):.3f}", end="")
+on_training = rl.preference_accuracy(
+    *(rl.score_in_batches(long_on_few, part) for part in train_pairs)
+)
+print(
+    "scratch, 50 pairs, five times the steps: "
+    f"{experiments.held_out_accuracy(long_on_few, device):.3f}",
+    end="",
+)
 print(f" (training accuracy {on_training:.3f})")
 
 # %% [markdown]
@@ -672,10 +745,19 @@ max_steps = 100
 folder = Path(tempfile.mkdtemp())
 missing = ecosystem.missing()
 if missing:
-    print("This section needs " + ", ".join(missing) + ". It is skipped; nothing else depends on it.")
+    print(
+        "This section needs "
+        + ", ".join(missing)
+        + ". It is skipped; nothing else depends on it."
+    )
 else:
-    for name, count, seed in (("train", 2000, 0), ("held_out", 500, experiments.HELD_OUT_SEED)):
-        ecosystem.write_jsonl(folder / f"{name}.jsonl", grammar.story_pairs(count, seed))
+    for name, count, seed in (
+        ("train", 2000, 0),
+        ("held_out", 500, experiments.HELD_OUT_SEED),
+    ):
+        ecosystem.write_jsonl(
+            folder / f"{name}.jsonl", grammar.story_pairs(count, seed)
+        )
     print((folder / "train.jsonl").read_text().splitlines()[0])
     if model_id is None:
         with ecosystem.quiet():
@@ -690,12 +772,16 @@ if not missing:
         from trl import RewardConfig, RewardTrainer
 
         train_set, held_out_set = (
-            Dataset.from_list([json.loads(line) for line in (folder / f"{name}.jsonl").open()])
+            Dataset.from_list(
+                [json.loads(line) for line in (folder / f"{name}.jsonl").open()]
+            )
             for name in ("train", "held_out")
         )
         torch.manual_seed(SEED)
         trainer = RewardTrainer(
-            model=AutoModelForSequenceClassification.from_pretrained(model_id, num_labels=1),
+            model=AutoModelForSequenceClassification.from_pretrained(
+                model_id, num_labels=1
+            ),
             processing_class=AutoTokenizer.from_pretrained(model_id),
             train_dataset=train_set,
             eval_dataset=held_out_set,
@@ -716,8 +802,15 @@ if not missing:
         )
         loss = trainer.train().training_loss
         report = trainer.evaluate()
-    print(f"RewardTrainer, {max_steps} steps: training loss {loss:.3f}, held-out loss {report['eval_loss']:.3f}, ", end="")
-    print(f"held-out accuracy {report['eval_accuracy']:.3f} (guessing: loss 0.693, accuracy 0.5)")
+    print(
+        f"RewardTrainer, {max_steps} steps: training loss {loss:.3f}, held-out loss "
+        f"{report['eval_loss']:.3f}, ",
+        end="",
+    )
+    print(
+        f"held-out accuracy {report['eval_accuracy']:.3f} (guessing: loss 0.693, "
+        "accuracy 0.5)"
+    )
 
 # %% [markdown]
 # The tiny model knows nothing of the language, so this is the *scratch* row of our table once more, and it guesses.

@@ -378,9 +378,10 @@ predict.compare("no_shift", without_shift(logits, ids, mask))
 # %% tags=["experiment"]
 rl.plots.show(
     figures.plot_two_heads(),
-    alt="Diagram: the tokens fox, fed, owl, a dot and padding go into the backbone, which gives "
-    "each a vector. The language model head reads every real token's vector. The reward head "
-    "reads only the dot's, the last real token's, and gives one number.",
+    alt="Diagram: the tokens fox, fed, owl, a dot and padding go into the backbone, "
+    "which gives each a vector. The language model head reads every real token's "
+    "vector. The reward head reads only the dot's, the last real token's, and gives "
+    "one number.",
 )
 
 # %% [markdown]

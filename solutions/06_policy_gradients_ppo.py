@@ -689,10 +689,11 @@ rl.plots.show(
 # %% tags=["experiment"]
 rl.plots.show(
     figures.plot_loop(),
-    alt="Diagram of one round of PPO: the policy writes answers; the reward model scores each, "
-    "and the reference gives the log-ratio of each word; both make the reward of each word; "
-    "from it and the value function come advantages; several clipped steps on the same "
-    "answers change the policy. Gold looks on and teaches nobody.",
+    alt="Diagram of one round of PPO: the policy writes answers; the reward model "
+    "scores each, and the reference gives the log-ratio of each word; both make the "
+    "reward of each word; from it and the value function come advantages; several "
+    "clipped steps on the same answers change the policy. Gold looks on and teaches "
+    "nobody.",
 )
 
 # %% [markdown]

@@ -537,7 +537,10 @@ print("                   best-of-n     RL     true   fit to all   fit to first 
 for name, group in (("best-of-n", curves), ("exact optimum", optima)):
     for seed, c in enumerate(group):
         whole, early = fits(c)[2], fits(c, within=5.0)[2]
-        print(f"{name:13s} {seed}    {whole['bon'][2]:.3f}    {whole['rl'][2]:.3f}", end="")
+        print(
+            f"{name:13s} {seed}    {whole['bon'][2]:.3f}    {whole['rl'][2]:.3f}",
+            end="",
+        )
         print(f"      {c.kl[c.peak]:.1f}         {whole['bon'][1]:4.1f}", end="")
         print(f"                  {early['bon'][1]:4.1f}")
 predict.compare("foresees")

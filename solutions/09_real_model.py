@@ -95,9 +95,9 @@ if pool:
 # %% tags=["experiment"]
 show(
     figures.plot_template(),
-    alt="Diagram of a row of tokens: system text, user's question, and the assistant's mark "
-    "are the prompt, which is given; then the answer, which is counted and whose first "
-    "token is marked as start; then padding.",
+    alt="Diagram of a row of tokens: system text, user's question, and the assistant's "
+    "mark are the prompt, which is given; then the answer, which is counted and whose "
+    "first token is marked as start; then padding.",
 )
 if source:
     tokenizer = experiments.load_tokenizer(source)
@@ -327,9 +327,14 @@ if pool:
     shown.best_of_n(along, limit)
     print("gold at n =   ", "".join(f"{n:7d}" for n in limit.ns))
     for name, group in {**along, "chosen by gold": [limit]}.items():
-        means = [sum(c.gold[k] for c in group) / len(group) for k in range(len(limit.ns))]
+        means = [
+            sum(c.gold[k] for c in group) / len(group) for k in range(len(limit.ns))
+        ]
         print(f"{name:14s}", "".join(f"{mean:7.2f}" for mean in means))
-    peaks = [c.ns[max(range(len(c.ns)), key=c.gold.__getitem__)] for c in along["frozen model"]]
+    peaks = [
+        c.ns[max(range(len(c.ns)), key=c.gold.__getitem__)]
+        for c in along["frozen model"]
+    ]
     print("frozen model: gold is highest at n =", ", ".join(map(str, peaks)))
 
 # %% [markdown]
@@ -399,10 +404,15 @@ if pool:
     ns, outcomes = experiments.fresh_judgements(pool, frozen[0], 280, SEED)
     rates = [f"{n}: {x.mean():.2f}" for n, x in zip(ns, outcomes, strict=True)]
     print("win rate at n =", "  ".join(rates))
-    mine = experiments.attempt(lambda: choose_candidate(outcomes), "your choose_candidate")
+    mine = experiments.attempt(
+        lambda: choose_candidate(outcomes), "your choose_candidate"
+    )
     if mine is not None:
         curve = along["frozen model"][0]
-        print(f"your choice: n = {ns[mine]}, whose gold is {curve.gold[mine]:.2f}; ", end="")
+        print(
+            f"your choice: n = {ns[mine]}, whose gold is {curve.gold[mine]:.2f}; ",
+            end="",
+        )
         print(f"the highest of the curve is {max(curve.gold):.2f}")
 
 # %% [markdown]
@@ -490,7 +500,9 @@ elif pool:
     shown.dpo(run)
     print("step   gold          learnt    KL per token     words   wins")
     for m in run.along:
-        print(f"{m.step:4d}  {m.gold:5.2f} +- {m.gold_error:.2f}  {m.learnt:6.3f}", end="")
+        print(
+            f"{m.step:4d}  {m.gold:5.2f} +- {m.gold_error:.2f}  {m.learnt:6.3f}", end=""
+        )
         print(f"   {m.kl:.4f} +- {m.kl_error:.4f}  {m.words:5.1f}", end="")
         print(f"   {sum(m.outcomes) / len(m.outcomes):.2f}")
     predict.compare("moved", run.along[-1].kl)
@@ -518,15 +530,25 @@ predict("hacked", ...)  # in place of the dots: 1, 2 or 3
 # %% tags=["experiment"]
 if pool:
     biased = experiments.reward_models(pool, experiments.BIASED, SEEDS)
-    like = experiments.reward_models(pool, experiments.BIASED, SEEDS, alike=experiments.ALIKE)
-    judged = {"fair judge": frozen, "biased judge": biased, "biased, like lengths": like}
+    like = experiments.reward_models(
+        pool, experiments.BIASED, SEEDS, alike=experiments.ALIKE
+    )
+    judged = {
+        "fair judge": frozen,
+        "biased judge": biased,
+        "biased, like lengths": like,
+    }
     pushed = {name: experiments.curves(pool, group) for name, group in judged.items()}
     shown.length(pushed)
-    print(f"{'':21s} accuracy: the judge's   the readers'  with words   gold, n = 1, 2, 16, 64")
+    print(
+        f"{'':21s} accuracy: the judge's   the readers'  with words   "
+        "gold, n = 1, 2, 16, 64"
+    )
     for name, group in judged.items():
         judge = experiments.PEOPLE if name == "fair judge" else experiments.BIASED
         own, theirs = (
-            sum(experiments.accuracies(pool, group, j)) / 5 for j in (judge, experiments.PEOPLE)
+            sum(experiments.accuracies(pool, group, j)) / 5
+            for j in (judge, experiments.PEOPLE)
         )
         paid = sum(experiments.pays_for_length(pool, group)) / 5
         golds = [sum(c.gold[k] for c in pushed[name]) / 5 for k in (0, 1, 4, 6)]
@@ -563,7 +585,8 @@ if pool:
 # accuracy has an error bar, and no limit beside it.
 
 # %% tags=["experiment"]
-data, by = None, None  # in Colab a name on the hub, such as "trl-lib/ultrafeedback_binarized"
+# In Colab, data is a name on the hub, such as "trl-lib/ultrafeedback_binarized".
+data, by = None, None
 
 if data and source:
     experiments.real_preferences(data, source, rows=500, by=by)

@@ -244,7 +244,7 @@ predict.compare("never_lost", climbs["A never lost"][-1])
 #
 # Tables come with a few games or with many thousands, for up to 20 players, and some pairs may never have met. That is fine as long as the graph is
 # strongly connected. In a long chain, where each player has met the next one only, the classical iteration moves little in a round and may need
-# a thousand of them: stop when nothing moves any more, not after a number of rounds that looked large. One call may compute for 5 seconds, which
+# thousands of them: stop when nothing moves any more, not after a number of rounds that looked large. One call may compute for 5 seconds, which
 # any of the ways below does many times over.
 #
 # If no finite estimate exists, raise a `ValueError` whose message says why:

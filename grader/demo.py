@@ -19,7 +19,7 @@ from .demo_class import CLASS, submit
 from .gradebook import pristine_lessons
 from .grading import grade_class, write_missing_feedback
 from .headless import execute, save_figures
-from .sandbox import sandbox_problem
+from .host import sandbox_problem
 from .settings import Settings
 
 LESSON = "01_reward_modeling"

@@ -8,10 +8,9 @@ python -m grader export COURSE_DIR LESSON --for csv ...
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nbgrader.api import Gradebook, SubmittedAssignment
+from nbgrader.api import SubmittedAssignment
 
-from .gradebook import course_settings
-from .nbgrader_config import configure
+from .database import course_gradebook
 from .project import course_project
 from .records import sources_digest, why_stale
 
@@ -37,16 +36,12 @@ def marks(course: Path, lesson: str) -> list[Mark]:
     """The marks of a lesson, one for each student who handed in or was graded, by name."""
     sources = sources_digest(course, lesson, course_project(course))
     folders = {path.parent.name for path in (course / "submitted").glob(f"*/{lesson}") if path.is_dir()}
-    with Gradebook(f"sqlite:///{course.resolve() / 'gradebook.db'}", _course_id(course)) as gradebook:
+    with course_gradebook(course) as gradebook:
         graded = {record.student.id: record for record in gradebook.assignment_submissions(lesson)}
         return [
             _mark(student, graded.get(student), why_stale(course, lesson, student, sources))
             for student in sorted(folders | graded.keys())
         ]
-
-
-def _course_id(course: Path) -> str:
-    return configure(course_settings(course)).CourseDirectory.course_id
 
 
 def _mark(student: str, record: SubmittedAssignment | None, stale: str | None) -> Mark:

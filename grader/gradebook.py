@@ -7,27 +7,35 @@ export work as in any nbgrader course.
 import logging
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook
+from nbgrader.api import Comment, Grade, Gradebook, InvalidEntry
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import AssignLatePenalties
+from nbgrader.preprocessors import AssignLatePenalties, getgrades, latesubmissions
 from nbgrader.utils import compute_checksum, determine_grade
-from traitlets.config import Config
-from traitlets.config.loader import PyFileConfigLoader
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from .build import released_notebook, write_notebook
+from .database import (
+    CourseError,
+    course_gradebook,
+    course_settings,
+    database_url,
+    is_there,
+    shown,
+    why,
+)
 from .intake import Submission
 from .nbgrader_config import configure
 from .project import STATE
-from .verify_grading import Outcome
+from .verdict import Outcome
 
-
-class CourseError(Exception):
-    """The course folder can't be graded in. The message says what to do."""
+ATTEMPTS = 3
+"""How often a student's grades are written where others write at the same time."""
 
 
 def pristine_lessons(course: Path) -> dict[str, NotebookNode]:
@@ -35,18 +43,11 @@ def pristine_lessons(course: Path) -> dict[str, NotebookNode]:
     names = sorted(
         path.name for path in (course / "release").glob("*") if released_notebook(course, path.name).exists()
     )
-    if not names or not (course / "gradebook.db").exists():
+    if not names or not is_there(database_url(course)):
         raise CourseError(
             f"{course} is no course with lessons in it. Set one up: python -m grader.build --course {course}"
         )
     return {name: nbformat.read(released_notebook(course, name), as_version=4) for name in names}
-
-
-def open_gradebook(course: Path) -> Gradebook:
-    """The course's gradebook, as its own settings name it. A context manager."""
-    config = configure(course_settings(course))
-    place = CourseDirectory(config=config, root=str(course.resolve()))
-    return Gradebook(place.db_url, place.course_id)
 
 
 class CourseGradebook:
@@ -59,7 +60,7 @@ class CourseGradebook:
         self.questions = marking_schemes(course, lesson)
 
     def __enter__(self) -> "CourseGradebook":
-        self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+        self.gradebook = course_gradebook(self.course)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,7 +78,15 @@ class CourseGradebook:
         draft = file.with_suffix(".draft")
         write_notebook(notebook, draft)
         os.replace(draft, file)
-        self._write_grades(student, notebook)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._write_grades(student, notebook)
+                return
+            except (OperationalError, IntegrityError, InvalidEntry) as error:  # somebody else was writing
+                self.gradebook.db.rollback()
+                if attempt == ATTEMPTS:
+                    place = shown(database_url(self.course))
+                    raise CourseError(f"the gradebook at {place} takes no grades: {why(error)}") from error
 
     def _write_grades(self, student: str, notebook: NotebookNode) -> None:
         self.gradebook.db.rollback()  # what a student before left half done
@@ -87,6 +96,10 @@ class CourseGradebook:
         known = {"timestamp": timestamp} if timestamp else {}
         submission = self.gradebook.update_or_create_submission(self.lesson, student, **known)
         (record,) = submission.notebooks
+        # Whoever marks one of them by hand at this moment comes before or after, and is not overwritten.
+        for kind in (Grade, Comment):
+            mine = self.gradebook.db.query(kind).filter(kind.notebook_id == record.id)
+            mine.populate_existing().with_for_update().all()
         cells = {
             cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata
         }
@@ -151,6 +164,7 @@ def _output(output_type: str, **fields: object) -> NotebookNode:
 
 def write_feedback(course: Path, student: str, lesson: str) -> None:
     """Write feedback/<student>/<lesson>/, with nbgrader's own converter."""
+    use_one_gradebook()
     config = configure(course_settings(course))
     # nbgrader takes an id for a glob pattern, so a student called [x] needs escaping.
     escaped = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in student)
@@ -169,13 +183,6 @@ def forget(course: Path, student: str, lesson: str) -> None:
         shutil.rmtree(course / folder / student / lesson, ignore_errors=True)
 
 
-def course_settings(course: Path) -> Config:
-    """What the course's own nbgrader_config.py sets."""
-    if not (course / "nbgrader_config.py").exists():
-        return Config()
-    return PyFileConfigLoader("nbgrader_config.py", path=str(course.resolve())).load_config()
-
-
 def course_log(course: Path) -> logging.Logger:
     """nbgrader's messages about a course go to a file in it."""
     log = logging.getLogger(f"reward-lab.course.{course.resolve()}")
@@ -185,3 +192,16 @@ def course_log(course: Path) -> logging.Logger:
         (course / STATE).mkdir(parents=True, exist_ok=True)
         log.addHandler(logging.FileHandler(course / STATE / "nbgrader.log", encoding="utf-8"))
     return log
+
+
+def use_one_gradebook() -> None:
+    """Let nbgrader's preprocessors share one open gradebook in this process: they open it once for each student."""
+    getgrades.Gradebook = latesubmissions.Gradebook = _kept
+
+
+class _KeptGradebook(Gradebook):
+    def close(self) -> None:
+        self.db.remove()  # what it held is read again; the connection stays
+
+
+_kept = cache(_KeptGradebook)

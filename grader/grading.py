@@ -1,55 +1,28 @@
 """Grade single files or a class. One bad file never stops the rest.
 
-Workers grade, in processes of their own; this process hands out files and writes what comes back. The
-workers are a concurrent.futures executor, so that a cluster's can take its place.
+Workers grade, in processes of their own (see grading_process); this process hands out files and writes what comes back.
+The workers are a concurrent.futures executor, so that a cluster's can take its place.
 """
 
-import gc
 import hashlib
 import json
-import multiprocessing
 import os
 import secrets
-import tempfile
-import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Future, as_completed
 from dataclasses import replace
 from pathlib import Path
 
-from nbformat import NotebookNode
-
-from .build import make_course
+from .build import student_notebooks
 from .gradebook import STATE, CourseError, CourseGradebook, forget, pristine_lessons, write_feedback
-from .intake import Submission, take_in, take_in_submitted
-from .intake_file import Refused
+from .grading_process import grade_file, make_executor, make_processes, require_checks, start_server
+from .host import SandboxError, sandbox_problem
 from .project import course_project
-from .records import cases_of, read_record, record_of, sources_digest, write_record
-from .sandbox import SandboxError, WorkerLost, end_with_parent, sandbox_problem
+from .records import read_record, record_of, sources_digest, write_record
 from .settings import Settings
 from .submitted import content_digest, submitted_file
 from .verdict import Verdict
-from .verify import Worker
 from .verify_faults import cut
-from .verify_grading import Outcome
-
-Graded = tuple[Submission | None, Outcome]
-
-_worker: Worker | None = None
-_lessons: dict[str, NotebookNode] = {}
-
-
-def make_executor(settings: Settings, lessons: dict[str, NotebookNode], first: str | None) -> Executor:
-    """Processes that each hold a worker, ready to grade with `grade_file`.
-
-    Args:
-        settings: how to grade.
-        lessons: name -> the lesson as it was handed out.
-        first: the lesson whose submissions are likely to come first, if that is known. It must have checks.
-    """
-    # spawn: a fork of this process would inherit its locks and its open gradebook.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(settings.workers, context, _start_worker, (settings, lessons, first))
 
 
 def require_sandbox(settings: Settings) -> None:
@@ -59,43 +32,6 @@ def require_sandbox(settings: Settings) -> None:
         raise SandboxError(problem)
 
 
-def _start_worker(settings: Settings, lessons: dict[str, NotebookNode], first: str | None) -> None:
-    global _worker, _lessons
-    end_with_parent()
-    _worker, _lessons = Worker(settings), lessons
-    if first:
-        _worker.sandbox(first)  # it starts while this process goes on with its own imports
-    import torch
-    import torch._dynamo  # noqa: F401  (the first optimizer step would import it, for more than a second)
-
-    torch.set_num_threads(1)
-    gc.freeze()  # what was imported is never garbage; a collection then looks at replies only
-
-
-def grade_file(file: Path, expected: str | None) -> Graded:
-    """Grade one file, in a process of `make_executor`. A refused one has no submission.
-
-    Args:
-        file: as it was handed in.
-        expected: the lesson it was handed in for; None takes the one it fits best.
-    """
-    began = time.perf_counter()
-    try:
-        submission = take_in_submitted(file, _lessons, expected) if expected else take_in(file, _lessons)
-    except Refused as refusal:
-        return None, Outcome(Verdict(file=str(file), lesson=expected, problem=str(refusal)))
-    try:
-        outcome = _worker.grade(submission)
-    except WorkerLost:
-        try:
-            outcome = _worker.grade(submission)  # once more, in a new sandbox
-        except WorkerLost as error:
-            problem = f"The grader's worker broke twice on this file: {error}"
-            outcome = Outcome(Verdict(file=str(file), lesson=submission.lesson, problem=problem))
-    outcome.verdict.file, outcome.seconds = str(file), time.perf_counter() - began
-    return (submission if outcome.verdict.status == "graded" else None), outcome
-
-
 def grade_files(files: Iterable[Path], settings: Settings) -> Iterator[Verdict]:
     """Grade files outside any course, in the order in which they were given.
 
@@ -103,10 +39,12 @@ def grade_files(files: Iterable[Path], settings: Settings) -> Iterator[Verdict]:
         SandboxError: see require_sandbox.
     """
     require_sandbox(settings)
-    with tempfile.TemporaryDirectory(prefix="reward-lab-") as temporary:
-        make_course(Path(temporary), settings.project)
-        lessons = pristine_lessons(Path(temporary))
-    files = list(files)
+    start_server()
+    lessons, files = student_notebooks(settings.project), list(files)
+    if not lessons:
+        raise CourseError(
+            f"{settings.project.root} has no lessons: expected {settings.project.sources}/NN_topic.py"
+        )
     # A guess: a worker with the wrong lesson is replaced.
     first = next(
         (lesson for lesson in lessons if files and lesson in files[0].name), next(iter(lessons), None)
@@ -134,7 +72,6 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
     if not folders:
         raise CourseError(f"no submissions: expected {course}/submitted/<student>/{lesson}/{lesson}.ipynb")
     settings = replace(settings, seed=settings.seed or course_seed(course), project=course_project(course))
-    settings.project.checks(lesson)  # said once, before any submission is graded
     sources = sources_digest(course, lesson, settings.project)
     told = json.dumps([settings.seed, settings.device, settings.timeout, settings.unsafe])
     to_do = {}
@@ -158,6 +95,7 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
             make_executor(settings, lessons, lesson) as executor,
             CourseGradebook(course, lesson) as gradebook,
         ):
+            executor.submit(require_checks, lesson).result()  # said once, before any submission is graded
             futures: dict[Future, str] = {
                 executor.submit(grade_file, file, lesson): student for student, (file, *_) in to_do.items()
             }
@@ -171,7 +109,7 @@ def grade_class(course: Path, lesson: str, settings: Settings) -> Iterator[tuple
                     else:
                         gradebook.write(student, submission, outcome)
                     verdict = outcome.verdict
-                    kept = cases_of(outcome.reports), outcome.seconds
+                    kept = outcome.cases, outcome.seconds
                     write_record(record_of(course, lesson, student), key, verdict, content, sources, *kept)
                 except (BrokenExecutor, SandboxError):
                     raise
@@ -195,7 +133,7 @@ def write_missing_feedback(course: Path, lesson: str, workers: int = 1) -> Itera
     ]
     if not late:
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent) as executor:
+    with make_processes(workers) as executor:
         futures = {executor.submit(write_feedback, course, student, lesson): student for student in late}
         for future in as_completed(futures):
             error = future.exception()

@@ -1,10 +1,11 @@
-"""The commands `collect` and `export`."""
+"""The commands `collect`, `export` and `database`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from .collect import collect, origins, table
+from .database import as_url, database_url, move, rows_of, shown
 from .export import marks, told
 from .export_feedback import write_feedback_zip
 from .export_forms import ExportError, canvas_rows, moodle_rows, write_table
@@ -15,7 +16,7 @@ from .submitted import printable
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
-    """Add both to the grader's commands."""
+    """Add them to the grader's commands."""
     collected = commands.add_parser("collect", help="take submissions out of an LMS's download")
     exported = commands.add_parser("export", help="write grades in the form that an LMS takes back")
     for command in (collected, exported):
@@ -40,6 +41,14 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     exported.add_argument("--feedback", type=Path, metavar="FILE.zip", help="also write the feedback pages")
     exported.add_argument("--anyway", action="store_true", help="write marks that something is to be said of")
     exported.set_defaults(act=run_export)
+    database = commands.add_parser("database", help="say where the gradebook is, or move it")
+    database.add_argument("course", type=Path, metavar="COURSE_DIR")
+    database.add_argument(
+        "--move",
+        metavar="URL",
+        help="postgresql+psycopg://USER@HOST/NAME; or sqlite, the course's own gradebook.db",
+    )
+    database.set_defaults(act=run_database)
 
 
 def run_collect(arguments: argparse.Namespace) -> int:
@@ -54,6 +63,18 @@ def run_collect(arguments: argparse.Namespace) -> int:
     print(table(rows))
     print(f"table  {course / STATE / 'collected' / f'{lesson}.csv'}")
     return 0 if any(row.taken for row in rows) else 1
+
+
+def run_database(arguments: argparse.Namespace) -> int:
+    """Say where the gradebook is and what it holds; with --move, move it first."""
+    pristine_lessons(arguments.course)  # or say that this is no course
+    if arguments.move:
+        move(arguments.course, as_url(arguments.course, arguments.move))
+    url = database_url(arguments.course)
+    for name, rows in rows_of(arguments.course).items():
+        print(f"{rows:8,d}  {name}")
+    print(f"gradebook  {shown(url)}")
+    return 0
 
 
 def run_export(arguments: argparse.Namespace) -> int:

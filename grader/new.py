@@ -18,7 +18,7 @@ from .project import LESSON, TABLE, Project, ProjectError, find_project, own_pro
 SKELETON = Path(__file__).parent / "skeleton"
 NOT_A_PACKAGE = {"build", "grader", "lessons", "notebooks", "solutions", "src", "tests"}
 SET_UP = re.compile(r"# %%\n# Set-up\..*?(?=\n\n# %%)", re.DOTALL)
-BADGE = re.compile(r"# \[!\[Open in Colab\].*\n#\n")
+BADGES = re.compile(r"(# \[!\[Open in \w+\].*\n)+#\n")
 
 
 def write_lesson(lesson: str, project: Project) -> list[Path]:
@@ -67,7 +67,7 @@ def _source(project: Project) -> str:
     """The lesson's source: with the badge where the project has an address, and the set-up of its package."""
     text = (SKELETON / "NN_topic.py").read_text(encoding="utf-8")
     if not {"owner_and_name", "tag"} <= set(project.values()):
-        text = BADGE.sub("", text)
+        text = BADGES.sub("", text)
     if project == own_project():
         return text
     set_up = (SKELETON / "set_up.py").read_text(encoding="utf-8").strip()

@@ -80,7 +80,10 @@ class Channel:
 
     def receive_with_descriptors(self, maximum: int = 1) -> tuple[object, list[int]]:
         """The next message from the verifier and the open files that came with it. Waits for ever."""
-        first, descriptors, _, _ = socket.recv_fds(self._socket, 1, maximum)
+        try:
+            first, descriptors, _, _ = socket.recv_fds(self._socket, 1, maximum)
+        except OSError as error:  # the peer was killed before it had read all
+            raise ProtocolError(f"the channel is closed ({error})") from None
         if not first:
             raise ProtocolError("the channel is closed")
         patience = _Patience(self._socket, None)

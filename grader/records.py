@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-
-from reward_lab.checks.report import Report
+from typing import TYPE_CHECKING
 
 from .build import released_notebook
 from .project import STATE, Project
 from .submitted import content_digest, submitted_file
 from .verdict import Verdict
+
+if TYPE_CHECKING:  # with torch, which not every process needs
+    from reward_lab.checks.report import Report
 
 
 def sources_digest(course: Path, lesson: str, project: Project) -> bytes:
@@ -71,7 +73,7 @@ class Record:
         return cls(kept["key"], Verdict.from_json(kept["verdict"]), *told)
 
 
-def cases_of(reports: Mapping[str, Report]) -> dict[str, list[Case]]:
+def cases_of(reports: "Mapping[str, Report]") -> dict[str, list[Case]]:
     """The cases of each check, by the id of its cell."""
     return {
         check: [Case(r.title, r.points, r.max_points, r.passed, r.not_yet, r.mistake) for r in report.results]

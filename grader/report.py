@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from nbgrader.api import BaseCell, Grade, SubmittedAssignment, SubmittedNotebook
 
 from .cells import is_answer, is_check
-from .gradebook import open_gradebook
+from .database import course_gradebook
 from .project import course_project
 from .records import Record, record_of, sources_digest, why_stale
 from .report_answers import Way, ways_of
@@ -195,7 +195,7 @@ def _by_hand(course: Path, lesson: str, pristine: NotebookNode) -> list[ByHand]:
         for cell in pristine.cells
         if is_answer(cell) and cell.metadata.nbgrader.get("grade")
     }
-    with open_gradebook(course) as gradebook:
+    with course_gradebook(course) as gradebook:
         # One query: nbgrader's own objects ask the database again for every grade.
         rows = (
             gradebook.db.query(

@@ -6,62 +6,24 @@ this one in it.
 """
 
 import contextlib
-import ctypes
-import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 
-from .bubblewrap import bubblewrap, environment, python
+from .bubblewrap import bubblewrap, environment, font_lists, python
 from .codec import ProtocolError
+from .host import SandboxError, WorkerLost, sandbox_problem
 from .project import Project, own_project
 from .protocol import Channel, TimeLimit, until
 from .worker_copy import as_folder, as_open_files
-from .worker_syscalls import can_filter
 
 START_SECONDS = 600
 ANSWER_SECONDS = 300
 """How long the keeper, which runs no student code, may take for an answer on a machine that is busy."""
-INSTALL = "Install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora)."
-NO_NAMESPACES = (
-    "bubblewrap can't make a sandbox here. On Ubuntu 24.04 and later, AppArmor keeps programs from making user "
-    "namespaces: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0. In a container: start it with "
-    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN. On macOS and "
-    "Windows: use such a container, or WSL 2."
-)
-LAST_RESORT = "To grade without any protection from what the submissions do: --unsafe."
-
-
-def end_with_parent() -> None:
-    """End this process, and the sandbox that it starts, when the one that started it ends in whatever way."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-
-
-class SandboxError(Exception):
-    """No sandbox is to be had. The message gives the reason and the command that mends it."""
-
-
-class WorkerLost(SandboxError):
-    """A worker that had started is gone, or does not answer."""
-
-
-def sandbox_problem() -> str | None:
-    """Why no sandbox can be made on this machine, or None."""
-    if sys.platform == "linux" and not can_filter():
-        return f"The sandbox filters system calls, and knows those of x86_64 and aarch64 only. {LAST_RESORT}"
-    if sys.platform != "linux" or shutil.which("bwrap") is None:
-        return f"The sandbox needs bubblewrap, which is not installed. {INSTALL} {LAST_RESORT}"
-    nested = "import ctypes; exit(ctypes.CDLL(None).unshare(0x60020000))"
-    command = [*bubblewrap("cpu", own_project(), {}), *python(), "-c", nested]
-    probe = subprocess.run(command, capture_output=True, text=True)
-    if probe.returncode == 0:
-        return None
-    return f"{NO_NAMESPACES} It said: {probe.stderr.strip()[-300:] or 'no new namespaces'}. {LAST_RESORT}"
+GOODBYE_SECONDS = 20
+"""How long it may take to end what it started, where there is no sandbox to end it."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +71,7 @@ class Sandbox:
                 search = {"PYTHONPATH": self._folder.name}
             else:
                 files = started.enter_context(as_open_files(project, lesson))
-                command = [*bubblewrap(device, project, files), *command]
+                command = [*bubblewrap(device, project, files, font_lists()), *command]
             self._process = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno(), *(() if unsafe else files.values())],
@@ -168,6 +130,11 @@ class Sandbox:
     def close(self) -> None:
         """Kill everything in the sandbox."""
         self._control.close()
+        if (
+            self.unsafe
+        ):  # nothing else ends with the worker, which kills its session where the channel is closed
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GOODBYE_SECONDS)
         self._process.kill()
         self._process.wait()
         if self._folder:

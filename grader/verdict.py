@@ -2,6 +2,12 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # with torch, which not every process needs
+    from reward_lab.checks.report import Report
+
+    from .records import Case
 
 
 @dataclass(frozen=True)
@@ -49,3 +55,19 @@ class Verdict:
         if self.status == "refused":
             return f"refused: {self.problem}"
         return f"{self.score:g} of {self.max_score:g}"
+
+
+@dataclass
+class Outcome:
+    """What grading one submission came to.
+
+    Fields: `verdict`; `reports`, the report of each check by the id of its cell; `errors`, what a cell
+    raised, as (type, message, traceback), by the id of the cell; `cases`, what is kept of each report, by the id of
+    the check's cell; `seconds`, what grading took by the clock.
+    """
+
+    verdict: Verdict
+    reports: "dict[str, Report]" = field(default_factory=dict)
+    errors: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    cases: "dict[str, list[Case]]" = field(default_factory=dict)
+    seconds: float = 0.0

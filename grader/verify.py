@@ -11,11 +11,12 @@ A submission is graded in three steps:
 import traceback
 from pathlib import Path
 
+from .host import SandboxError
 from .intake import Submission
-from .sandbox import Sandbox, SandboxError
+from .sandbox import Sandbox
 from .settings import Settings
-from .verdict import Verdict
-from .verify_grading import Grading, Outcome
+from .verdict import Outcome, Verdict
+from .verify_grading import Grading
 
 
 class Worker:

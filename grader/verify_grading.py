@@ -1,7 +1,7 @@
 """Grade one submission, within its time. Runs no student code."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from nbformat import NotebookNode
@@ -10,11 +10,12 @@ from reward_lab.checks.exercise import Exercise, SubjectMaker
 from reward_lab.checks.report import Report
 
 from .cells import is_answer
+from .host import UNSAFE
 from .intake import Submission
 from .project import Project
 from .sandbox import Sandbox
 from .settings import Settings
-from .verdict import CheckVerdict, Verdict
+from .verdict import CheckVerdict, Outcome, Verdict
 from .verify_faults import cut
 from .verify_sessions import Sessions
 from .verify_subject import RemoteSubject
@@ -24,21 +25,6 @@ T = TypeVar("T")
 MAX_MESSAGE = 2000
 MAX_PRINTED = 4000
 MAX_NOTES = 100
-UNSAFE = "graded without a sandbox (--unsafe): submissions could read and change anything that this user can"
-
-
-@dataclass
-class Outcome:
-    """What grading one submission came to.
-
-    Fields: `verdict`; `reports`, the report of each check by the id of its cell; `errors`, what a cell
-    raised, as (type, message, traceback), by the id of the cell; `seconds`, what grading took by the clock.
-    """
-
-    verdict: Verdict
-    reports: dict[str, Report] = field(default_factory=dict)
-    errors: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    seconds: float = 0.0
 
 
 def exercise_of(check: NotebookNode, lesson: str, project: Project) -> Exercise:
@@ -112,8 +98,8 @@ class Grading:
 
     def _depth(self, check: str) -> int:
         """How many exercises stand, one using the next, behind a check's."""
-        uses = self.exercises[check].uses
-        return max((1 + self._depth(f"check_{name}") for name in uses), default=0)
+        asked = [f"check_{name}" for name in self.exercises[check].uses]  # or parts of these, asked by nobody
+        return max((1 + self._depth(each) for each in asked if each in self.exercises), default=0)
 
     def _subjects(self, check: NotebookNode) -> SubjectMaker:
         """Makes the Subjects of one check, all of them served by the same process."""

@@ -54,6 +54,15 @@ class Keeper:
     def run(self) -> None:
         """Answer the verifier until it closes the channel."""
         self.meter = Meter(everything=self.sandboxed)
+        try:
+            with contextlib.suppress(
+                ProtocolError
+            ):  # the channel was closed, or broke where the verifier was killed
+                self._serve()
+        finally:
+            self._end()
+
+    def _serve(self) -> None:
         self.control.send({"ready": True})
         while True:
             timeout = POLL_SECONDS if self.session and not self.reason else None
@@ -61,11 +70,7 @@ class Keeper:
             if not readable:
                 self._watch()
                 continue
-            try:
-                message, descriptors = self.control.receive_with_descriptors()
-            except ProtocolError:
-                self._end()
-                return
+            message, descriptors = self.control.receive_with_descriptors()
             if message["op"] == "session":
                 self._start(descriptors[0], message["keep_proc"], message["cpu_seconds"])
                 self.control.send({"started": True})

@@ -2,6 +2,8 @@
 # # Lesson 1: Reward modelling
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={{repository}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{{owner_and_name}}/{{tag}}?urlpath=lab/tree/notebooks/{{lesson}}.ipynb)
 #
 # **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
 # [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
@@ -21,7 +23,7 @@
 # - write the four parts of a training program: a metric, a data set, a training step, a report;
 # - tell a model that learnt the rule from one that learnt the pairs, and name three cures.
 #
-# **You need** Python, a little PyTorch, and the derivative of a logarithm. **Time:** about 90 minutes. The
+# **You need** Python, a little PyTorch, and the derivative of a logarithm. **Time:** about two hours. The
 # whole notebook runs in under a minute on two CPU cores, and unchanged on a GPU.
 
 # %%
@@ -46,7 +48,7 @@ from IPython.display import Code
 from torch.utils.data import Dataset
 
 import reward_lab as rl
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson01 import check, experiments, predict, shown
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
@@ -71,6 +73,8 @@ device = start(SEED)
 # %% [markdown]
 # ## 2. Building intuition
 #
+# *Time to here: 5 minutes.*
+#
 # Think of a teacher with a pile of essays. Is this one worth 7 points or 8? Hard to say, and next week the
 # teacher might say otherwise. Is this essay better than that one? Much easier.
 #
@@ -85,18 +89,24 @@ device = start(SEED)
 preference_data = [
     {
         "prompt": "Explain machine learning simply.",
-        "preferred": "Machine learning is when computers learn patterns from data, like how you learn to recognize faces.",
-        "rejected": "ML utilizes gradient-based optimization of parameterized function approximators.",
+        "preferred": "Machine learning is when computers learn patterns from data, "
+        "like how you learn to recognize faces.",
+        "rejected": "ML utilizes gradient-based optimization of parameterized "
+        "function approximators.",
     },
     {
         "prompt": "What is reinforcement learning?",
-        "preferred": "RL is like training a dog — good behavior gets treats (rewards), bad behavior gets nothing.",
-        "rejected": "Reinforcement learning optimizes a policy via the Bellman optimality equation.",
+        "preferred": "RL is like training a dog — good behavior gets treats "
+        "(rewards), bad behavior gets nothing.",
+        "rejected": "Reinforcement learning optimizes a policy via the Bellman "
+        "optimality equation.",
     },
     {
         "prompt": "How do neural networks work?",
-        "preferred": "A neural network passes information through layers, like a game of telephone, refining the message at each step.",
-        "rejected": "Neural networks are differentiable computational graphs with backpropagation.",
+        "preferred": "A neural network passes information through layers, "
+        "like a game of telephone, refining the message at each step.",
+        "rejected": "Neural networks are differentiable computational graphs "
+        "with backpropagation.",
     },
 ]
 for pair in preference_data:
@@ -113,6 +123,8 @@ for pair in preference_data:
 
 # %% [markdown]
 # ## 3. The mathematics
+#
+# *Time to here: 10 minutes.*
 #
 # **From two scores to a probability.** Say the answer $y_w$ (the winner) has reward $r_w$ and the answer $y_l$
 # has reward $r_l$. People are not machines: the better answer should win often, not always, and more often
@@ -164,9 +176,15 @@ predict.compare("far_left")
 # %% [markdown]
 # ## 4. Let's build it, part by part
 #
+# *Time to here: 18 minutes.*
+#
 # In RLHF a reward model starts from a pretrained language model, whose output layer is replaced by one
 # that gives a single number. Ours has the same two parts, small enough to train in seconds.
-#
+
+# %% tags=["experiment"]
+shown.encoder_and_head()
+
+# %% [markdown]
 # ### Part 1: the text encoder
 #
 # A text comes in as a list of token ids. Each token has an **embedding**, a vector that is learnt. The encoder
@@ -181,7 +199,9 @@ Code(inspect.getsource(rl.SimpleTextEncoder), language="python")
 # %%
 encoder = rl.SimpleTextEncoder(vocab_size=1000, embed_dim=64, hidden_dim=128).to(device)
 token_ids = torch.randint(0, 1000, (2, 20), device=device)
-print(f"token ids {tuple(token_ids.shape)}  ->  vectors {tuple(encoder(token_ids).shape)}")
+print(
+    f"token ids {tuple(token_ids.shape)}  ->  vectors {tuple(encoder(token_ids).shape)}"
+)
 
 # %% [markdown]
 # ### Part 2: the reward head
@@ -197,7 +217,10 @@ reward_model = rl.RewardModel(vocab_size=1000, embed_dim=64, hidden_dim=128).to(
 token_ids = torch.randint(0, 1000, (4, 20), device=device)
 rewards = reward_model(token_ids)
 print(f"token ids {tuple(token_ids.shape)}  ->  rewards {tuple(rewards.shape)}")
-print("rewards of four random texts, before any training:", [round(r, 3) for r in rewards.tolist()])
+print(
+    "rewards of four random texts, before any training:",
+    [round(r, 3) for r in rewards.tolist()],
+)
 
 # %% [markdown]
 # ### Part 3: the Bradley-Terry loss
@@ -216,7 +239,11 @@ print("differences:", (reward_preferred - reward_rejected).tolist())
 print(f"loss: {rl.bradley_terry_loss(reward_preferred, reward_rejected):.4f}")
 
 far_wrong = torch.tensor([-200.0])
-print(f"at a difference of -200: sigmoid then log {-torch.log(torch.sigmoid(far_wrong)).item()}, ", end="")
+print(
+    "at a difference of -200: sigmoid then log "
+    f"{-torch.log(torch.sigmoid(far_wrong)).item()}, ",
+    end="",
+)
 print(f"logsigmoid {rl.bradley_terry_loss(far_wrong, torch.zeros(1)).item()}")
 
 # %% [markdown]
@@ -226,6 +253,8 @@ print(f"logsigmoid {rl.bradley_terry_loss(far_wrong, torch.zeros(1)).item()}")
 # %% [markdown]
 # ## 5. Your turn
 #
+# *Time to here: 25 minutes.*
+#
 # Each exercise has an answer cell and a check cell below it. Write your answer over the two lines that end in
 # `NotImplementedError()`, run the cell, then run the check. The check says what it expected, what it got, and,
 # if it recognises the mistake, which one it is. The notebook goes on whether or not an exercise is solved.
@@ -234,7 +263,7 @@ print(f"logsigmoid {rl.bradley_terry_loss(far_wrong, torch.zeros(1)).item()}")
 # ### TODO 1: preference accuracy
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the number by which every reward model is judged |
 # | Difficulty, importance | easy, high |
 # | Time | 5 minutes |
@@ -254,6 +283,7 @@ print(f"logsigmoid {rl.bradley_terry_loss(far_wrong, torch.zeros(1)).item()}")
 # <details><summary>Hint 3</summary>PyTorch takes the mean of floats only: call <code>.float()</code> first.</details>
 # <details><summary>Solution idea</summary>Compare with <code>&gt;</code>, convert to float, take the mean, and turn it into a Python number with <code>.item()</code>.</details>
 
+
 # %% nbgrader={"grade_id": "preference_accuracy", "solution": true}
 def preference_accuracy(reward_preferred, reward_rejected):
     """Fraction of pairs whose preferred reward is strictly higher.
@@ -269,6 +299,7 @@ def preference_accuracy(reward_preferred, reward_rejected):
     return (reward_preferred > reward_rejected).float().mean().item()
     ### END SOLUTION
 
+
 # %% nbgrader={"grade_id": "check_preference_accuracy", "grade": true, "locked": true, "points": 2}
 check.preference_accuracy(preference_accuracy)
 
@@ -280,7 +311,7 @@ check.preference_accuracy(preference_accuracy)
 # ### TODO 2: a world whose rule is known
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | data for which we can say whether the model learnt the right thing |
 # | Difficulty, importance | medium, high |
 # | Time | 15 minutes |
@@ -304,6 +335,7 @@ check.preference_accuracy(preference_accuracy)
 # <details><summary>Hint 2</summary>Token ids are whole numbers, and PyTorch takes no mean of those: <code>sequence.float().mean()</code>.</details>
 # <details><summary>Hint 3</summary>Draw two sequences, compute both means, and decide with an <code>if</code> which one goes where.</details>
 # <details><summary>Solution idea</summary>In <code>__getitem__</code>: draw <code>a</code> and <code>b</code>; if the mean of <code>a</code> is below that of <code>b</code>, swap them; return <code>{"preferred": a, "rejected": b}</code>.</details>
+
 
 # %% nbgrader={"grade_id": "SyntheticPreferenceDataset", "solution": true}
 class SyntheticPreferenceDataset(Dataset):
@@ -330,6 +362,7 @@ class SyntheticPreferenceDataset(Dataset):
         return {"preferred": first, "rejected": second}
         ### END SOLUTION
 
+
 # %% nbgrader={"grade_id": "check_SyntheticPreferenceDataset", "grade": true, "locked": true, "points": 3}
 check.SyntheticPreferenceDataset(SyntheticPreferenceDataset)
 
@@ -341,24 +374,31 @@ check.SyntheticPreferenceDataset(SyntheticPreferenceDataset)
 # %% [markdown]
 # ## 6. Putting it all together
 #
+# *Time to here: 47 minutes.*
+#
 # From here on the notebook uses the package's own versions of your exercises, so that nothing below depends on
 # yours. One difference: the package's data set draws all pairs once, from a seed. Item 7 is then the same pair
 # every time you ask for it. A data set that draws anew at every call never shows the model the same pair twice,
 # and that will turn out to matter a great deal.
 
 # %% tags=["experiment"]
-dataset = rl.SyntheticPreferenceDataset(num_pairs=2000, seq_len=20, vocab_size=1000, seed=SEED)
+dataset = rl.SyntheticPreferenceDataset(
+    num_pairs=2000, seq_len=20, vocab_size=1000, seed=SEED
+)
 pair = dataset[0]
 print(f"{len(dataset)} pairs of sequences of {len(pair['preferred'])} tokens")
 for key in ("preferred", "rejected"):
-    print(f"first pair, {key:9s}: quality {rl.true_quality(pair[key]).item():.1f}, tokens {pair[key][:6].tolist()} ...")
+    print(
+        f"first pair, {key:9s}: quality {rl.true_quality(pair[key]).item():.1f}, "
+        f"tokens {pair[key][:6].tolist()} ..."
+    )
 print(f"model parameters: {sum(p.numel() for p in reward_model.parameters()):,}")
 
 # %% [markdown]
 # ### TODO 3: one training step
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the four lines in which all learning happens |
 # | Difficulty, importance | medium, high |
 # | Time | 10 minutes |
@@ -382,6 +422,7 @@ print(f"model parameters: {sum(p.numel() for p in reward_model.parameters()):,}"
 # <details><summary>Hint 3</summary>The loss is <code>-F.logsigmoid(margin).mean()</code> with <code>torch.nn.functional</code> as <code>F</code>, or <code>rl.bradley_terry_loss</code>.</details>
 # <details><summary>Solution idea</summary>Score both halves, compute the loss, empty the gradients, go backward, step, and return <code>loss.item()</code>: the value was computed before the step.</details>
 
+
 # %% nbgrader={"grade_id": "training_step", "solution": true}
 def training_step(model, optimizer, preferred, rejected):
     """One optimizer step on the mean Bradley-Terry loss of a batch.
@@ -403,6 +444,7 @@ def training_step(model, optimizer, preferred, rejected):
     return loss.item()
     ### END SOLUTION
 
+
 # %% nbgrader={"grade_id": "check_training_step", "grade": true, "locked": true, "points": 3}
 check.training_step(training_step)
 
@@ -412,6 +454,8 @@ check.training_step(training_step)
 
 # %% [markdown]
 # ## 7. Training and results
+#
+# *Time to here: 60 minutes.*
 #
 # The usual recipe: Adam with learning rate 0.001, batches of 32, 20 passes over the 2,000 pairs.
 #
@@ -425,14 +469,22 @@ predict("training_accuracy", ...)  # in place of the dots: a number from 0 to 1
 reward_model, history = experiments.run_recipe(experiments.USUAL, SEED, device)
 for epoch in (1, 5, 10, 15, 20):
     loss, accuracy = history.train_loss[epoch - 1], history.train_accuracy[epoch - 1]
-    print(f"epoch {epoch:2d}: training loss {loss:.4f}, training accuracy {accuracy:.3f}")
+    print(
+        f"epoch {epoch:2d}: training loss {loss:.4f}, training accuracy {accuracy:.3f}"
+    )
 predict.compare("training_accuracy", history.train_accuracy[-1])
 
 # %% tags=["experiment"]
 rl.plots.show(
-    rl.plots.plot_history(history, "The training loss goes to 0, the training accuracy to 1", held_out=False),
-    alt=f"Training loss falls from {history.train_loss[0]:.2f} to {history.train_loss[-1]:.2f} and training accuracy rises from "
-    f"{history.train_accuracy[0]:.2f} to {history.train_accuracy[-1]:.2f}; after ten of twenty epochs it is {history.train_accuracy[9]:.2f}.",
+    rl.plots.plot_history(
+        history,
+        "The training loss goes to 0, the training accuracy to 1",
+        held_out=False,
+    ),
+    alt=f"Training loss falls from {history.train_loss[0]:.2f} to "
+    f"{history.train_loss[-1]:.2f} and training accuracy rises from "
+    f"{history.train_accuracy[0]:.2f} to {history.train_accuracy[-1]:.2f}; after ten "
+    f"of twenty epochs it is {history.train_accuracy[9]:.2f}.",
 )
 
 # %% [markdown]
@@ -445,13 +497,18 @@ rl.plots.show(
 # %% [markdown]
 # ## 8. Final output
 #
+# *Time to here: 65 minutes.*
+#
 # Does a higher reward go with a higher quality? We draw 20 sequences whose tokens lie within 100 of a centre, move
 # the centre from 100 to 900, and compare the model's reward with the true quality.
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(SEED)
 clustered = torch.stack(
-    [torch.randint(max(0, c - 100), min(1000, c + 100), (20,), generator=generator) for c in range(100, 901, 42)]
+    [
+        torch.randint(max(0, c - 100), min(1000, c + 100), (20,), generator=generator)
+        for c in range(100, 901, 42)
+    ]
 )
 
 
@@ -467,7 +524,8 @@ rl.plots.show(
     rl.plots.plot_quality_against_reward(
         {"texts around one value": on_clustered}, "Higher quality, higher reward"
     ),
-    alt=f"Predicted reward rises with true quality, from {on_clustered[1][0]:.0f} at {on_clustered[0][0]:.0f} to "
+    alt=f"Predicted reward rises with true quality, from {on_clustered[1][0]:.0f} at "
+    f"{on_clustered[0][0]:.0f} to "
     f"{on_clustered[1][-1]:.0f} at {on_clustered[0][-1]:.0f}.",
 )
 print(f"correlation between true quality and predicted reward: {correlation:.2f}")
@@ -488,7 +546,7 @@ print(f"correlation between true quality and predicted reward: {correlation:.2f}
 # ### TODO 4: the held-out report
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the one table that shows whether a model learnt the rule or the pairs |
 # | Difficulty, importance | medium, very high |
 # | Time | 15 minutes |
@@ -509,6 +567,7 @@ print(f"correlation between true quality and predicted reward: {correlation:.2f}
 # <details><summary>Hint 2</summary>Score inside <code>with torch.no_grad():</code>.</details>
 # <details><summary>Hint 3</summary>If you score in batches, count the correct pairs and divide once at the end. The mean of batch accuracies gives a short last batch too much weight.</details>
 # <details><summary>Solution idea</summary>Remember the mode, call <code>model.eval()</code>, compute both accuracies under <code>no_grad</code>, put the mode back with <code>model.train(was_training)</code>, return the dict.</details>
+
 
 # %% nbgrader={"grade_id": "held_out_report", "solution": true}
 def held_out_report(model, train_pairs, held_out_pairs):
@@ -539,6 +598,7 @@ def held_out_report(model, train_pairs, held_out_pairs):
     }
     ### END SOLUTION
 
+
 # %% nbgrader={"grade_id": "check_held_out_report", "grade": true, "locked": true, "points": 2}
 check.held_out_report(held_out_report)
 
@@ -553,20 +613,28 @@ held_out = tuple(part.to(device) for part in experiments.held_out_pairs(SEED))
 train = tuple(part.to(device) for part in dataset.pairs)
 report = rl.held_out_report(reward_model, train, held_out)
 print("                     this model   guessing   best possible")
-print(f"training accuracy      {report['train_accuracy']:.3f}        0.500         1.000")
-print(f"held-out accuracy      {report['held_out_accuracy']:.3f}        0.500         1.000")
+both = "       0.500         1.000"
+print(f"training accuracy      {report['train_accuracy']:.3f} {both}")
+print(f"held-out accuracy      {report['held_out_accuracy']:.3f} {both}")
 print(f"training loss          {history.train_loss[-1]:.3f}        0.693         0.000")
-print(f"held-out loss          {history.held_out_loss[-1]:.3f}        0.693         0.000")
+print(
+    f"held-out loss          {history.held_out_loss[-1]:.3f}        0.693         0.000"
+)
 predict.compare("held_out_accuracy", report["held_out_accuracy"])
 
 # %% tags=["experiment"]
 rl.plots.show(
     rl.plots.plot_history(
-        history, f"Trained to {report['train_accuracy']:.3f}, worth {report['held_out_accuracy']:.2f}: it learnt the pairs"
+        history,
+        f"Trained to {report['train_accuracy']:.3f}, worth "
+        f"{report['held_out_accuracy']:.2f}: it learnt the pairs",
     ),
-    alt=f"Training accuracy reaches {history.train_accuracy[-1]:.2f} while held-out accuracy never exceeds {max(history.held_out_accuracy):.2f}. "
-    f"Training loss falls to {history.train_loss[-1]:.2f} while held-out loss rises from {min(history.held_out_loss):.2f} to "
-    f"{history.held_out_loss[-1]:.1f}, far above the {rl.plots.CHANCE_LOSS:.3f} of guessing.",
+    alt=f"Training accuracy reaches {history.train_accuracy[-1]:.2f} while held-out "
+    f"accuracy never exceeds {max(history.held_out_accuracy):.2f}. "
+    f"Training loss falls to {history.train_loss[-1]:.2f} while held-out loss rises "
+    f"from {min(history.held_out_loss):.2f} to "
+    f"{history.held_out_loss[-1]:.1f}, far above the {rl.plots.CHANCE_LOSS:.3f} of "
+    "guessing.",
 )
 
 # %% [markdown]
@@ -596,7 +664,9 @@ predict("uniform_correlation", ...)  # in place of the dots: a number from -1 to
 uniform = torch.randint(0, 1000, (500, 20), generator=generator)
 on_uniform = quality_and_reward(reward_model, uniform)
 shown.two_kinds_of_texts(on_clustered, on_uniform)
-print(f"correlation on clustered texts {np.corrcoef(*on_clustered)[0, 1]:.2f}, ", end="")
+print(
+    f"correlation on clustered texts {np.corrcoef(*on_clustered)[0, 1]:.2f}, ", end=""
+)
 print(f"on uniform texts {np.corrcoef(*on_uniform)[0, 1]:.2f}")
 predict.compare("uniform_correlation", np.corrcoef(*on_uniform)[0, 1])
 
@@ -625,8 +695,13 @@ predict("network_or_linear", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 weights = rl.fit_linear_bradley_terry(*train, vocab_size=1000)
-linear_accuracy = rl.preference_accuracy(*(rl.linear_reward(weights, part) for part in held_out))
-print(f"held-out accuracy: network {report['held_out_accuracy']:.3f}, linear fit {linear_accuracy:.3f}, best possible 1.000")
+linear_accuracy = rl.preference_accuracy(
+    *(rl.linear_reward(weights, part) for part in held_out)
+)
+print(
+    f"held-out accuracy: network {report['held_out_accuracy']:.3f}, linear fit "
+    f"{linear_accuracy:.3f}, best possible 1.000"
+)
 shown.linear_weights(weights)
 predict.compare("network_or_linear")
 
@@ -663,7 +738,10 @@ def over_seeds(recipe):
         _, run = experiments.run_recipe(recipe, seed, device)
         accuracies.append(run.held_out_accuracy[-1])
         print(f"seed {seed}: training accuracy {run.train_accuracy[-1]:.3f}, ", end="")
-        print(f"held-out accuracy {run.held_out_accuracy[-1]:.3f}, held-out loss {run.held_out_loss[-1]:.2f}")
+        print(
+            f"held-out accuracy {run.held_out_accuracy[-1]:.3f}, held-out loss "
+            f"{run.held_out_loss[-1]:.2f}"
+        )
     print(f"mean held-out accuracy {np.mean(accuracies):.3f}")
     return accuracies
 
@@ -722,20 +800,35 @@ linear = []
 for seed in SEEDS:
     pairs = rl.SyntheticPreferenceDataset(2000, 20, 1000, seed=seed).pairs
     weights = rl.fit_linear_bradley_terry(*pairs, vocab_size=1000)
-    linear.append(rl.preference_accuracy(*(rl.linear_reward(weights, part) for part in experiments.held_out_pairs(seed))))
+    linear.append(
+        rl.preference_accuracy(
+            *(
+                rl.linear_reward(weights, part)
+                for part in experiments.held_out_pairs(seed)
+            )
+        )
+    )
 
-usual, start = np.mean(results["usual recipe"]), np.mean(results["embeddings start at 0.02"])
+usual, start = (
+    np.mean(results["usual recipe"]),
+    np.mean(results["embeddings start at 0.02"]),
+)
 rl.plots.show(
     rl.plots.plot_seeds(
         results,
-        limits={"guessing": 0.5, "linear fit, same pairs": float(np.mean(linear)), "best possible": 1.0},
-        title=f"Same model, 2,000 pairs, all of them ranked rightly: {usual:.2f} or {start:.2f}\n"
+        limits={
+            "guessing": 0.5,
+            "linear fit, same pairs": float(np.mean(linear)),
+            "best possible": 1.0,
+        },
+        title="Same model, 2,000 pairs, all of them ranked rightly: "
+        f"{usual:.2f} or {start:.2f}\n"
         "on new pairs, depending on where training starts",
         xlabel="held-out accuracy",
     ),
     alt="Held-out accuracy of five recipes, mean of five seeds each: "
     + "; ".join(f"{name} {np.mean(values):.2f}" for name, values in results.items())
-    + f". The linear fit has {np.mean(linear):.2f}, guessing 0.5, the best possible is 1.",
+    + f". The linear fit has {np.mean(linear):.2f}, guessing 0.5, the best is 1.",
 )
 
 # %% [markdown]
@@ -759,14 +852,19 @@ rl.plots.show(
 predict("better_number", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
-judgements = [torch.cat([part, part]) for part in dataset.pairs]  # each pair twice: two people judged it
-order = torch.randperm(len(judgements[0]), generator=torch.Generator().manual_seed(SEED))
+# Each pair twice: two people judged it.
+judgements = [torch.cat([part, part]) for part in dataset.pairs]
+order = torch.randperm(
+    len(judgements[0]), generator=torch.Generator().manual_seed(SEED)
+)
 first_half = tuple(part[order[:2000]].to(device) for part in judgements)
 second_half = tuple(part[order[2000:]].to(device) for part in judgements)
 
 torch.manual_seed(SEED)
 model = rl.RewardModel(vocab_size=1000, embed_dim=64, hidden_dim=128)
-_ = rl.train_reward_model(model, first_half, second_half, rl.TrainConfig(log_every=10), device)
+_ = rl.train_reward_model(
+    model, first_half, second_half, rl.TrainConfig(log_every=10), device
+)
 
 # %% [markdown]
 # <details><summary>What is wrong?</summary>Every pair is in the file twice. After the shuffle, half of the "held-out" pairs are
@@ -775,7 +873,10 @@ _ = rl.train_reward_model(model, first_half, second_half, rl.TrainConfig(log_eve
 
 # %% tags=["experiment"]
 trained_on = {tuple(row) for row in torch.cat(first_half, dim=1).tolist()}
-seen = torch.tensor([tuple(row) in trained_on for row in torch.cat(second_half, dim=1).tolist()], device=device)
+seen = torch.tensor(
+    [tuple(row) in trained_on for row in torch.cat(second_half, dim=1).tolist()],
+    device=device,
+)
 print(f"{seen.float().mean():.0%} of the held-out pairs were in the training half")
 for name, rows in (("seen in training", seen), ("really new", ~seen)):
     scores = [rl.score_in_batches(model, part[rows]) for part in second_half]
@@ -784,6 +885,8 @@ predict.compare("better_number")
 
 # %% [markdown]
 # ## 9. The same on real words
+#
+# *Time to here: 105 minutes.*
 #
 # So far a text was a list of numbers. The promise was a model that scores any text, so we turn to words. Two things are new.
 # - **A tokenizer** gives every word a number. It is made from the training texts. A word that it never saw becomes `[UNK]`, one token
@@ -801,17 +904,24 @@ predict.compare("better_number")
 folder = tempfile.mkdtemp()  # with files that you want to keep, a folder of your own
 
 preferences = rl.load_preferences(rl.EXAMPLE_PREFERENCES)
-run = rl.train_on_preferences(preferences, config=rl.TextConfig(seed=SEED, log_every=5), device=device)
+run = rl.train_on_preferences(
+    preferences, config=rl.TextConfig(seed=SEED, log_every=5), device=device
+)
 run.model.save_pretrained(folder)
 model = rl.RewardModel.from_pretrained(folder, device)
-scores = rl.score_texts(model, ["Water that falls from clouds.", "Stochastic precipitation dynamics."], prompt="What is rain?")
+scores = rl.score_texts(
+    model,
+    ["Water that falls from clouds.", "Stochastic precipitation dynamics."],
+    prompt="What is rain?",
+)
 
 print("\nfiles:", *sorted(os.listdir(folder)))
 for score in scores:
     print(f"reward {score.reward:+.2f}  {score.completion}")
 print("\n                      this model   guessing   best possible")
 for name, title in (("train", "training"), ("held_out", "held-out")):
-    print(f"{title} accuracy       {run.metrics[name]['accuracy']:.3f}        0.500         1.000")
+    accuracy = run.metrics[name]["accuracy"]
+    print(f"{title} accuracy       {accuracy:.3f}        0.500         1.000")
 
 # %% [markdown]
 # **Predict, then run.** Now the six texts of section 2. None of them is in the training file. Will the model rank all three pairs
@@ -826,11 +936,20 @@ predict("real_words", ...)  # in place of the dots: 1, 2 or 3
 # %% tags=["experiment"]
 for pair in preference_data:
     print(pair["prompt"])
-    for score in rl.rank_texts(model, [pair["preferred"], pair["rejected"]], pair["prompt"]):
+    for score in rl.rank_texts(
+        model, [pair["preferred"], pair["rejected"]], pair["prompt"]
+    ):
         label = "preferred" if score.completion == pair["preferred"] else "rejected"
-        print(f"  reward {score.reward:+6.2f}  {label:9}  {score.unknown} of {score.tokens} tokens unknown")
+        print(
+            f"  reward {score.reward:+6.2f}  {label:9}  {score.unknown} of "
+            f"{score.tokens} tokens unknown"
+        )
 
-nonsense = rl.score_texts(model, ["like like a dog a dog guitar telephone like like"], preference_data[0]["prompt"])[0]
+nonsense = rl.score_texts(
+    model,
+    ["like like a dog a dog guitar telephone like like"],
+    preference_data[0]["prompt"],
+)[0]
 print(f"\nreward {nonsense.reward:+6.2f}  nonsense   {nonsense.completion}")
 predict.compare("real_words")
 
@@ -858,8 +977,13 @@ print("as the model reads it:", *model.tokenizer.words(my_text))
 # %% [markdown]
 # Without a notebook: `python -m reward_lab.train --train-file prefs.jsonl --output-dir out`, then `python -m reward_lab.score --model out`.
 
+# %% tags=["experiment"]
+points_so_far(check)
+
 # %% [markdown]
 # ## 10. Reflection and next steps
+#
+# *Time to here: 115 minutes.*
 #
 # **What we built**
 # - a reward model that learns from comparisons, with the Bradley-Terry loss;
@@ -873,6 +997,23 @@ print("as the model reads it:", *model.tokenizer.words(my_text))
 # 3. Test on the kind of input that the model will be used on.
 # 4. Hold every score against a simple model and against the best possible.
 # 5. More pairs, regularisation and the starting point are three different cures. Try them one at a time.
+#
+# **Five quick questions.** Answer before you open.
+#
+# 1. A model gives every text the reward 3. What is its loss on a pair, and its accuracy?
+# <details><summary>Answer</summary>Every margin is 0: the loss is ln 2 = 0.693, and the accuracy 0, as ties count as wrong.</details>
+#
+# 2. All rewards rise by 100. What happens to the loss?
+# <details><summary>Answer</summary>Nothing. It sees differences only.</details>
+#
+# 3. Training loss 0.01, training accuracy 1.000. Name the number that you ask for.
+# <details><summary>Answer</summary>Accuracy (and loss) on pairs that training has not seen, beside guessing and the best possible.</details>
+#
+# 4. The held-out loss is above 0.693 and the held-out accuracy is above one half. How can both be?
+# <details><summary>Answer</summary>Most pairs are ranked rightly, and the model is very sure where it is wrong. Few large losses outweigh many small ones.</details>
+#
+# 5. Every pair was judged by two people. You shuffle the judgements and split them. What goes wrong?
+# <details><summary>Answer</summary>Many pairs stand in both halves. The held-out half is not held out: split by pair, or by prompt.</details>
 #
 # **Think about it.** Three questions, two points each, marked by hand. Two or three sentences each are enough.
 

@@ -2,6 +2,8 @@
 # # Lesson 2: Bradley-Terry as statistics
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={{repository}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{{owner_and_name}}/{{tag}}?urlpath=lab/tree/notebooks/{{lesson}}.ipynb)
 #
 # **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
 # [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
@@ -22,8 +24,13 @@
 # - measure the advantage of being at home (or of being shown first), and use whole rankings;
 # - say exactly what a reward model adds to a table of abilities.
 #
-# **You need** lesson 1, logarithms, and matrices as far as the inverse. **Time:** about 100 minutes. The whole notebook
+# **You need** lesson 1, logarithms, and matrices as far as the inverse. **Time:** about three hours. The whole notebook
 # runs in under a minute on two CPU cores, and unchanged on a GPU.
+#
+# **In two minutes, if lesson 1 is some time ago.** The *Bradley-Terry model* gives each side of a comparison one number. The probability
+# that one wins is $\sigma$ of the difference: $\sigma(2) = 0.881$. The *loss* of a comparison is $-\log \sigma(\text{winner} - \text{loser})$, and
+# training makes its mean small. A *likelihood* is the probability of all that was seen, as a function of the numbers. Its logarithm is minus the
+# sum of the losses, so the smallest loss is the largest likelihood. The *inverse* of a matrix $A$ undoes it: $A^{-1} A = I$.
 
 # %%
 # Set-up. Run this cell first; running it again does no harm.
@@ -38,6 +45,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
 
 # %%
 import inspect
+from functools import partial
 
 import numpy as np
 import torch
@@ -46,8 +54,8 @@ from IPython.display import Code
 
 import reward_lab as rl
 from reward_lab import statistics
-from reward_lab.lessons import start
-from reward_lab.lessons.lesson02 import check, predict, shown
+from reward_lab.lessons import points_so_far, start
+from reward_lab.lessons.lesson02 import check, experiments, predict, shown
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
 device = start(SEED)
@@ -66,12 +74,15 @@ device = start(SEED)
 # %% [markdown]
 # ## 2. Building intuition
 #
+# *Time to here: 5 minutes.*
+#
 # Here is the season of 1987 in one division of the American League. Each row counts the wins of one team over
 # each of the others. Every pair met 13 times.
 
 # %%
 season = statistics.load_baseball()
-teams, wins = season.teams, season.wins  # wins[i, j]: how often team i beat team j, (7, 7)
+teams = season.teams
+wins = season.wins  # (7, 7): wins[i, j] says how often team i beat team j
 print(" " * 12 + "".join(f"{team[:4]:>6}" for team in teams) + "   all wins")
 for team, row in zip(teams, wins.tolist(), strict=True):
     print(f"{team:12}" + "".join(f"{count:6d}" for count in row) + f"{sum(row):11d}")
@@ -96,7 +107,12 @@ predict("climber", ...)  # in place of the dots: 1, 2 or 3
 # %% tags=["experiment"]
 calendar = torch.tensor([[0, 7, 0, 0], [3, 0, 6, 0], [0, 4, 0, 9], [0, 0, 1, 0]])
 rates = calendar.sum(dim=1) / (calendar + calendar.T).sum(dim=1)
-for name, rate, ability in zip(("Strong", "Middle", "Climber", "Weak"), rates, statistics.bt_mle(calendar), strict=True):
+for name, rate, ability in zip(
+    ("Strong", "Middle", "Climber", "Weak"),
+    rates,
+    statistics.bt_mle(calendar),
+    strict=True,
+):
     print(f"{name:8} win rate {rate:.2f}   ability {ability:+.2f}")
 predict.compare("climber")
 
@@ -111,6 +127,8 @@ predict.compare("climber")
 # %% [markdown]
 # ## 3. The mathematics
 #
+# *Time to here: 15 minutes.*
+#
 # **One number per player.** Player $i$ has an ability $a_i$, in log-odds. The model says
 #
 # $$P(i \text{ beats } j) = \sigma(a_i - a_j).$$
@@ -121,7 +139,11 @@ predict.compare("climber")
 #
 # The **maximum-likelihood estimate** is the $a$ that makes it largest. This is lesson 1's loss, summed over all games, with a
 # minus sign.
-#
+
+# %% tags=["experiment"]
+shown.from_games_to_probabilities()
+
+# %% [markdown]
 # **By hand.** Two players, 3 wins to 1. The best probability for the first is $3/4$, so $\sigma(a_1 - a_2) = 0.75$ and
 # $a_1 - a_2 = \ln 3 = 1.0986$. Centred at zero: $a = (0.5493, -0.5493)$.
 #
@@ -138,7 +160,8 @@ predict.compare("climber")
 # %% tags=["experiment"]
 abilities = statistics.bt_mle(wins)
 for shift in (0, 10, -3):
-    print(f"abilities shifted by {shift:+3d}: log-likelihood {statistics.bt_log_likelihood(wins, abilities + shift):.6f}")
+    likelihood = statistics.bt_log_likelihood(wins, abilities + shift)
+    print(f"abilities shifted by {shift:+3d}: log-likelihood {likelihood:.6f}")
 
 # %% [markdown]
 # ### When there is no estimate
@@ -153,7 +176,11 @@ for shift in (0, 10, -3):
 # - two groups **never met**. Nothing compares them: each can be shifted on its own;
 # - they met, but one group **never lost** to the rest. It can move up for ever. This happens also when each of its members
 #   has lost games, but only to the others in the group.
-#
+
+# %% tags=["experiment"]
+shown.win_graphs()
+
+# %% [markdown]
 # Here is the function that follows the arrows. You may use it below.
 
 # %%
@@ -164,14 +191,19 @@ Code(inspect.getsource(statistics.reachable), language="python")
 # likelihood for 10,000 iterations. Where will A's ability be after 10, 100, 1,000, 10,000?
 
 # %% tags=["experiment"]
-predict("never_lost", ...)  # in place of the dots: the ability of A after 10,000 iterations, in the first table
+predict("never_lost", ...)  # in place of the dots: A's ability in the end, first table
 
 # %% tags=["experiment"]
 climbs = {}
 for name, lost in (("A never lost", 0), ("A lost once", 1)):
     table = torch.tensor([[0, 5, 5], [lost, 0, 3], [0, 2, 0]])
     climbs[name] = statistics.bt_mm_path(table, 10_000)[:, 0]
-    print(f"{name}: ability of A after", ", ".join(f"{n:,} iterations {climbs[name][n]:.2f}" for n in (10, 100, 1_000, 10_000)))
+    print(
+        f"{name}: ability of A after",
+        ", ".join(
+            f"{n:,} iterations {climbs[name][n]:.2f}" for n in (10, 100, 1_000, 10_000)
+        ),
+    )
 
 shown.climbs(climbs)
 predict.compare("never_lost", climbs["A never lost"][-1])
@@ -187,6 +219,8 @@ predict.compare("never_lost", climbs["A never lost"][-1])
 # %% [markdown]
 # ## 4. Your turn
 #
+# *Time to here: 25 minutes.*
+#
 # Each exercise has an answer cell and a check cell below it. Write your answer over the two lines that end in
 # `NotImplementedError()`, run the cell, then run the check. The check says what it expected, what it got, and,
 # if it recognises the mistake, which one it is. The notebook goes on whether or not an exercise is solved.
@@ -195,7 +229,7 @@ predict.compare("never_lost", climbs["A never lost"][-1])
 # ### TODO 1: abilities from wins
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the estimate that leaderboards and reward models share |
 # | Difficulty, importance | medium, very high |
 # | Time | 25 minutes |
@@ -210,7 +244,7 @@ predict.compare("never_lost", climbs["A never lost"][-1])
 #
 # Tables come with a few games or with many thousands, for up to 20 players, and some pairs may never have met. That is fine as long as the graph is
 # strongly connected. In a long chain, where each player has met the next one only, the classical iteration moves little in a round and may need
-# a thousand of them: stop when nothing moves any more, not after a number of rounds that looked large. One call may compute for 5 seconds, which
+# thousands of them: stop when nothing moves any more, not after a number of rounds that looked large. One call may compute for 5 seconds, which
 # any of the ways below does many times over.
 #
 # If no finite estimate exists, raise a `ValueError` whose message says why:
@@ -226,6 +260,7 @@ predict.compare("never_lost", climbs["A never lost"][-1])
 # <details><summary>Hint 2</summary>The classical iteration: with worth <code>exp(a)</code>, the new worth of i is its wins divided by the sum over j of games[i, j] / (worth[i] + worth[j]). Take logarithms and centre. Repeat.</details>
 # <details><summary>Hint 3</summary>Or minimise minus the log-likelihood with <code>torch.optim.LBFGS(..., line_search_fn="strong_wolfe")</code> in float64. Divide it by the number of games: a fixed step that suits ten games is far too long for ten thousand. Whatever you do, bound the number of iterations.</details>
 # <details><summary>Solution idea</summary>First the two tests with <code>reachable</code>, on games and then on wins. Then start from zeros, and apply the classical iteration until nothing moves by more than 1e-10. If it still moves after very many rounds, say so with an error: values that have not converged look like any others.</details>
+
 
 # %% nbgrader={"grade_id": "bt_mle", "solution": true}
 def bt_mle(wins):
@@ -244,7 +279,9 @@ def bt_mle(wins):
     wins = wins.double()
     games = wins + wins.T
     if not statistics.reachable(games).all():
-        raise ValueError("the players are not connected: some of them never met, not even through others")
+        raise ValueError(
+            "the players are not connected: some never met, not even through others"
+        )
     if not statistics.reachable(wins).all():
         raise ValueError("there is a group that never loses to the rest")
     abilities = torch.zeros(len(wins), dtype=torch.float64, device=wins.device)
@@ -254,8 +291,11 @@ def bt_mle(wins):
         before, abilities = abilities, worth.log() - worth.log().mean()
         if (abilities - before).abs().max() < 1e-10:
             return abilities
-    raise RuntimeError("after 100,000 rounds the abilities still move: they are not the estimate")
+    raise RuntimeError(
+        "after 100,000 rounds the abilities still move: they are not the estimate"
+    )
     ### END SOLUTION
+
 
 # %% nbgrader={"grade_id": "check_bt_mle", "grade": true, "locked": true, "points": 3}
 check.bt_mle(bt_mle)
@@ -266,6 +306,8 @@ check.bt_mle(bt_mle)
 
 # %% [markdown]
 # ## 5. Three ways up the hill
+#
+# *Time to here: 50 minutes.*
 #
 # The log-likelihood is concave: one hill, one top, and every way up ends there. But not every way is equally quick.
 # - **Gradient ascent** moves each ability by a step size times (wins minus promised wins). The step size is ours to get right.
@@ -279,26 +321,41 @@ check.bt_mle(bt_mle)
 # %% tags=["experiment"]
 predict("step_size", ...)  # in place of the dots: 1, 2 or 3
 
+
 # %% tags=["experiment"]
 def climb(step_from, steps=30):
     """Log-likelihood that is missing to the maximum, after each step from zero."""
     a, gaps = torch.zeros(7, dtype=torch.float64), []
     for _ in range(steps + 1):
-        gaps.append((statistics.bt_log_likelihood(wins, abilities) - statistics.bt_log_likelihood(wins, a)).clamp(min=1e-13).item())
+        gaps.append(
+            (
+                statistics.bt_log_likelihood(wins, abilities)
+                - statistics.bt_log_likelihood(wins, a)
+            )
+            .clamp(min=1e-13)
+            .item()
+        )
         a = a + step_from(a)
     return gaps
 
 
 def surplus(a):
     """Wins minus promised wins: the slope of the log-likelihood."""
-    return wins.sum(dim=1) - ((wins + wins.T) * torch.sigmoid(a.unsqueeze(1) - a)).sum(dim=1)
+    return wins.sum(dim=1) - ((wins + wins.T) * torch.sigmoid(a.unsqueeze(1) - a)).sum(
+        dim=1
+    )
 
 
 gaps = {
     "gradient, step 0.1": climb(lambda a: 0.1 * surplus(a)),
     "gradient, step 0.02": climb(lambda a: 0.02 * surplus(a)),
-    "classical iteration": (statistics.bt_log_likelihood(wins, abilities) - statistics.bt_log_likelihood(wins, statistics.bt_mm_path(wins, 30))).clamp(min=1e-13),
-    "Newton": climb(lambda a: torch.linalg.pinv(statistics.bt_information(wins, a)) @ surplus(a)),
+    "classical iteration": (
+        statistics.bt_log_likelihood(wins, abilities)
+        - statistics.bt_log_likelihood(wins, statistics.bt_mm_path(wins, 30))
+    ).clamp(min=1e-13),
+    "Newton": climb(
+        lambda a: torch.linalg.pinv(statistics.bt_information(wins, a)) @ surplus(a)
+    ),
 }
 shown.ways_up(gaps)
 for name, gap in gaps.items():
@@ -324,6 +381,8 @@ for team, ability, value in zip(teams, abilities, published, strict=True):
 # %% [markdown]
 # ## 6. How sure are we?
 #
+# *Time to here: 60 minutes.*
+#
 # **Intuition.** Near the top the hill is round. A sharp top leaves little room: move the abilities a bit, and the data become much less likely.
 # On a flat top many abilities explain the data nearly as well. So **the curvature at the top is the information, and
 # its inverse is the variance.**
@@ -346,7 +405,7 @@ for team, ability, value in zip(teams, abilities, published, strict=True):
 # ### TODO 2: standard errors
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the other half of every estimate |
 # | Difficulty, importance | medium, very high |
 # | Time | 15 minutes |
@@ -367,6 +426,7 @@ for team, ability, value in zip(teams, abilities, published, strict=True):
 # <details><summary>Hint 3</summary><code>torch.linalg.pinv</code> is the pseudo-inverse. Work in float64: it has to tell the eigenvalue that is 0 from those that are small.</details>
 # <details><summary>Solution idea</summary>Build the matrix, take the pseudo-inverse, then the square root of its diagonal.</details>
 
+
 # %% nbgrader={"grade_id": "bt_standard_errors", "solution": true}
 def bt_standard_errors(wins, abilities):
     """Standard errors of centred Bradley-Terry abilities.
@@ -386,6 +446,7 @@ def bt_standard_errors(wins, abilities):
     return torch.linalg.pinv(information).diagonal().sqrt()
     ### END SOLUTION
 
+
 # %% nbgrader={"grade_id": "check_bt_standard_errors", "grade": true, "locked": true, "points": 2}
 check.bt_standard_errors(bt_standard_errors)
 
@@ -400,6 +461,7 @@ check.bt_standard_errors(bt_standard_errors)
 predict("pairs_apart", ...)  # in place of the dots: a number from 0 to 21
 
 # %% tags=["experiment"]
+
 
 def pair_errors(wins, abilities):
     """Standard errors of all differences of two abilities, (K, K)."""
@@ -419,7 +481,9 @@ against_last = pair_errors(wins, abilities)[-1]
 apart = pairs_told_apart(differences, pair_errors(wins, abilities))
 shown.intervals(teams, abilities, errors, against_last, apart)
 print(f"{'':12}ability  standard error  with Baltimore at 0")
-for team, ability, error, other in zip(teams, abilities, errors, against_last, strict=True):
+for team, ability, error, other in zip(
+    teams, abilities, errors, against_last, strict=True
+):
     print(f"{team:12}{ability:+7.2f}{error:16.3f}{other:21.3f}")
 print(f"pairs told apart: {apart} of 21")
 predict.compare("pairs_apart", apart)
@@ -441,68 +505,233 @@ predict.compare("pairs_apart", apart)
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(SEED)
-seasons = statistics.simulate_wins((wins + wins.T).expand(2000, 7, 7), abilities, generator)
+seasons = statistics.simulate_wins(
+    (wins + wins.T).expand(2000, 7, 7), abilities, generator
+)
 totals = seasons.sum(dim=2)  # (2000, 7)
 first = (totals == totals.amax(dim=1, keepdim=True)).double()
-share = (first / first.sum(dim=1, keepdim=True)).mean(dim=0)  # a shared first place counts in parts
-print("first place in", ", ".join(f"{s:.0%} {team}" for team, s in zip(teams, share, strict=True) if s > 0.005))
+share = (first / first.sum(dim=1, keepdim=True)).mean(
+    dim=0
+)  # a shared first place counts in parts
+print(
+    "first place in",
+    ", ".join(
+        f"{s:.0%} {team}" for team, s in zip(teams, share, strict=True) if s > 0.005
+    ),
+)
 
 # %% [markdown]
 # In not much more than half of the seasons. A leaderboard that prints ranks without uncertainty shows one of these seasons.
+#
+# ### From a log to a leaderboard
+#
+# Now you build the whole thing, from your own parts. Leaderboards of chat models start with a log: who was compared with whom, and who won. At the end stands a
+# list, best player first, in which each ability has its standard error. The log may be any that you like: the season, or your own table tennis club.
+
+# %% [markdown]
+# ### TODO 3: a leaderboard
+#
+# | | |
+# |:---|:---|
+# | Purpose | the whole way, from the log to numbers that say how sure they are |
+# | Difficulty, importance | medium, very high |
+# | Time | 20 minutes |
+# | Points | 2 |
+#
+# `leaderboard(games) -> list of (name, ability, standard error)`
+#
+# `games` is a list with a tuple of three strings per game: `(first, second, result)`. `first` and `second` are the names of two players, and `result` is `"first"`,
+# `"second"` or `"tie"`. A tie is **half a win for both**. The same line may come several times: each is a game of its own.
+#
+# Return one row for each player who is named in the log, first or second: name, centred maximum-likelihood ability, and the standard error of that. The best player comes first, and no
+# two are equally good. A row is a tuple or a list; its numbers are Python floats or 0-dim tensors, right to 0.001. If there is no finite estimate, raise a `ValueError`; any wording will do. Leave `games`
+# as it is. Call your own `bt_mle` and `bt_standard_errors`, or `statistics.bt_mle` and `statistics.bt_standard_errors`.
+#
+# **By hand.** `[("Ben", "Ada", "second"), ("Ada", "Ben", "first"), ("Ben", "Ada", "tie")]` has 2.5 wins of Ada and 0.5 of Ben. The odds are 5 to 1, so the abilities
+# are $\pm \frac{1}{2} \ln 5 = \pm 0.8047$. The information of a game is $\frac{5}{6} \cdot \frac{1}{6}$; of three it is $0.4167$, and the standard error is $\sqrt{1 / (4 \cdot 0.4167)} = 0.7746$.
+# The answer is `[("Ada", 0.8047, 0.7746), ("Ben", -0.8047, 0.7746)]`.
+#
+# <details><summary>Hint 1</summary>Give each name a number: <code>number = {name: place for place, name in enumerate(names)}</code>. A set of all names, sorted, will do for <code>names</code>.</details>
+# <details><summary>Hint 2</summary>For each line, <code>wins[i, j] += 1</code> with the winner's number first. A tie adds 0.5 to <code>wins[i, j]</code> and to <code>wins[j, i]</code>.</details>
+# <details><summary>Hint 3</summary><code>zip(names, abilities.tolist(), errors.tolist())</code> are the rows. <code>sorted(rows, key=lambda row: row[1], reverse=True)</code> keeps each row together.</details>
+# <details><summary>Solution idea</summary>Names to numbers, lines to a table in float64, abilities from the table, errors from both, rows, sort.</details>
+
+# %% nbgrader={"grade_id": "leaderboard", "solution": true}
+def leaderboard(games):
+    """Abilities with their standard errors, best player first.
+
+    Args:
+        games: list of (first player, second player, "first", "second" or "tie").
+
+    Returns:
+        A list of rows (name, ability, standard error).
+
+    Raises:
+        ValueError: there is no finite estimate.
+    """
+    ### BEGIN SOLUTION
+    names = sorted({name for first, second, _ in games for name in (first, second)})
+    number = {name: place for place, name in enumerate(names)}
+    wins = torch.zeros(len(names), len(names), dtype=torch.float64)
+    for first, second, result in games:
+        i, j = number[first], number[second]
+        of_first = {"first": 1.0, "tie": 0.5, "second": 0.0}[result]
+        wins[i, j] += of_first
+        wins[j, i] += 1 - of_first
+    abilities = statistics.bt_mle(wins)
+    errors = statistics.bt_standard_errors(wins, abilities)
+    rows = zip(names, abilities.tolist(), errors.tolist(), strict=True)
+    return sorted(rows, key=lambda row: row[1], reverse=True)
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_leaderboard", "grade": true, "locked": true, "points": 2}
+check.leaderboard(leaderboard)
+
+# %% [markdown]
+# **What you just showed.** Thirty lines are a leaderboard that says how sure it is. Here it is on a log of your choice. Blue is the package's, orange is *yours*, if it is there.
+
+# %% tags=["experiment"]
+my_log = None  # or your own: [("Ann", "Ben", "first"), ("Ben", "Cleo", "tie"), ...]
+
+log = my_log or experiments.season_as_games(season)
+packages = experiments.attempt(partial(experiments.leaderboard, log), "the package's")
+mine = experiments.attempt(
+    lambda: experiments.as_rows(leaderboard(log)), "your leaderboard"
+)
+shown.leaderboards({"the package's": packages, "yours": mine}, len(log))
 
 # %% [markdown]
 # ## 7. Can we trust the standard errors?
+#
+# *Time to here: 110 minutes.*
 #
 # An interval of 1.96 standard errors to either side promises to hold the truth in 95 % of cases. The promise rests on an approximation for many
 # games. Here we can test it, because in a simulation the truth is known: take the abilities as true, play seasons, fit each one, and count how often
 # the interval holds the true value.
 #
-# ### A bug that changes no estimate
+# ### A program that agrees with the textbook
 #
-# A colleague collected the games from the logs of the teams. Every game is in two logs, the winner's and the loser's, so every game came into the table twice.
-# The colleague checked the abilities against the textbook: they agree to the last digit.
-#
-# **Predict, then run.** What is wrong, then?
-#
-# Choices: **1** the order of the teams; **2** the standard errors; **3** nothing.
+# Before that, a colleague's program for the same season. Each team keeps a log of the games that it played. A line says the number of the game, the team that keeps the log, its opponent, and whether
+# the team won. She puts the seven logs together, and gives them to this:
+
+# %%
+Code(inspect.getsource(experiments.colleagues_report), language="python")
 
 # %% tags=["experiment"]
-predict("counted_twice", ...)  # in place of the dots: 1, 2 or 3
-
-# %% tags=["experiment"]
-logs = []  # (winner, loser), one line per entry in a log
-for winner in range(7):
-    for loser in range(7):
-        games_won = wins[winner, loser].item()
-        logs += [(winner, loser)] * games_won  # from the winner's log
-        logs += [(winner, loser)] * games_won  # from the loser's log
-collected = torch.zeros(7, 7)
-for winner, loser in logs:
-    collected[winner, loser] += 1
-
-fitted = statistics.bt_mle(collected)
-print(f"largest difference between the two fits: {(fitted - abilities).abs().max():.6f}")
-print(f"standard error of Milwaukee: {statistics.bt_standard_errors(collected, fitted)[0]:.3f}, in place of {errors[0]:.3f}")
-print(f"pairs told apart: {pairs_told_apart(differences, pair_errors(collected, fitted))}, in place of {apart}")
-predict.compare("counted_twice")
+logs = experiments.team_logs(season)
+hers = experiments.colleagues_report(logs, teams=7)
+shown.against_the_textbook(hers.abilities - hers.abilities[-1], published)
+for line in logs[:3]:
+    print(line)
+off = (hers.abilities - abilities).abs().max()
+print(f"largest difference between the two fits: {off:.6f}")
 
 # %% [markdown]
-# <details><summary>What is wrong?</summary>The estimate is the top of the hill, and doubling every count doubles the hill: the top stays where it was. But the hill
+# Her abilities are the printed ones. "So the program is right", she says. It is not.
+#
+# **Predict, then run.** What is wrong?
+#
+# Choices: **1** rows and columns of the table are swapped; **2** each game is counted twice; **3** the covariance is left out of the errors of differences; **4** the abilities should be centred before the covariance is computed.
+
+# %% tags=["experiment"]
+predict("bug", ...)  # in place of the dots: 1, 2, 3 or 4
+
+# %% tags=["experiment"]
+print(f"games in her table: {hers.wins.sum():.0f}, played: {wins.sum()}")
+print(f"standard error of Milwaukee: {hers.errors[0]:.3f}, in place of {errors[0]:.3f}")
+her_pairs = pairs_told_apart(differences, hers.errors_of_differences)
+print(f"pairs told apart: {her_pairs}, in place of {apart}")
+predict.compare("bug")
+
+# %% [markdown]
+# <details><summary>1: rows and columns swapped?</summary>No. The winner's row gets the win in both branches. Swapped, the best team would come out last.</details>
+# <details><summary>3: no covariance in the errors of differences?</summary>No. <code>- 2 * covariance</code> is there.</details>
+# <details><summary>4: not centred?</summary>No. <code>bt_mle</code> centres, and the covariance depends on differences only.</details>
+# <details><summary>2: counted twice?</summary>Yes. A game stands in the winner's log and in the loser's. The estimate is the top of the hill, and doubling every count doubles the hill: the top stays where it was. But the hill
 # is now twice as sharp. The program believes in twice as many games, so every standard error is too small by a factor of
 # the square root of 2, and differences that are luck look real. In preference data the same happens when pairs are mirrored, copied, or judged by one person
 # twice, and counted as new.</details>
+
+# %% [markdown]
+# ### TODO 4: mend the count
 #
-# The simulation shows it. 1,000 seasons, in ten groups by seed; each season is fitted once as it is, once with every game counted twice. With standard errors too small by
+# | | |
+# |:---|:---|
+# | Purpose | as many games as were played, not as many as were noted |
+# | Difficulty, importance | easy, very high |
+# | Time | 10 minutes |
+# | Points | 2 |
+#
+# `count_games(logs, teams) -> (K, K) Tensor`
+#
+# The first part of her program, mended. `logs` is a list of tuples `(game, team, opponent, won)`: the number of the game, the numbers of the team that keeps the log and of its opponent, from 0 to K - 1, and
+# a bool. `teams` is K. Return the table of wins, with **each game once**, as a tensor of shape `(K, K)` of any type, or as a list of lists.
+# - Lines come in any order. A game has one number, and stands in one log or in both: teams lose pages. Where it stands in both, the two lines agree on who won.
+# - Two teams may meet often. Some never meet, and a team without a game has its row and column all the same. `logs` may be empty. Leave it as it is.
+#
+# **By hand.** `[(1, 0, 1, True), (1, 1, 0, False), (2, 0, 1, True), (2, 1, 0, False), (3, 1, 0, True)]` are three games of two teams: team 0 won two, team 1 won one. The table is `[[0, 2], [1, 0]]`.
+#
+# <details><summary>Hint 1</summary>Halving what she counted is right for the season, and wrong for game 3.</details>
+# <details><summary>Hint 2</summary>Keep the numbers of the games that were counted in a <code>set</code>.</details>
+# <details><summary>Hint 3</summary><code>if game in counted: continue</code>, and else <code>counted.add(game)</code>.</details>
+# <details><summary>Solution idea</summary>Her loop, in which a game that was counted before is passed over.</details>
+
+# %% nbgrader={"grade_id": "count_games", "solution": true}
+def count_games(logs, teams):
+    """A table of wins from the logs of all teams, each game counted once.
+
+    Args:
+        logs: list of (number of the game, team, opponent, whether the team won).
+        teams: K, how many teams there are.
+
+    Returns:
+        (K, K) tensor: [i, j] counts how often i beat j.
+    """
+    ### BEGIN SOLUTION
+    wins = torch.zeros(teams, teams, dtype=torch.float64)
+    counted = set()
+    for game, team, opponent, won in logs:
+        if game in counted:
+            continue
+        counted.add(game)
+        if won:
+            wins[team, opponent] += 1
+        else:
+            wins[opponent, team] += 1
+    return wins
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_count_games", "grade": true, "locked": true, "points": 2}
+check.count_games(count_games)
+
+# %% tags=["experiment"]
+mended = experiments.attempt(
+    lambda: torch.as_tensor(count_games(logs, 7)).double(), "your count_games"
+)
+if mended is not None:
+    mine = pairs_told_apart(differences, pair_errors(mended, abilities))
+    print(f"with your count: {mended.sum():.0f} games, {mine} pairs told apart")
+
+# %% [markdown]
+# ### The promise, tested
+#
+# Now the simulation. 1,000 seasons, in ten groups by seed; each season is fitted once as it is, once with every game counted twice. With standard errors too small by
 # $\sqrt 2$, theory says that the intervals hold the truth in $P(|Z| < 1.96 / \sqrt 2) = 83.4\,\%$ of cases.
+
 
 # %% tags=["experiment"]
 def coverage(seed, times, seasons=100):
-    """Share of 95 % intervals that hold the truth, over seasons and teams, with every game counted `times` times."""
+    """Share of 95 % intervals that hold the truth, every game counted `times` times."""
     generator = torch.Generator().manual_seed(seed)
     held = []
-    for season in statistics.simulate_wins((wins + wins.T).expand(seasons, 7, 7), abilities, generator):
+    for season in statistics.simulate_wins(
+        (wins + wins.T).expand(seasons, 7, 7), abilities, generator
+    ):
         estimate = statistics.bt_mle(times * season)
-        held.append((estimate - abilities).abs() < 1.96 * statistics.bt_standard_errors(times * season, estimate))
+        held.append(
+            (estimate - abilities).abs()
+            < 1.96 * statistics.bt_standard_errors(times * season, estimate)
+        )
     return torch.stack(held).double().mean().item()
 
 
@@ -511,7 +740,8 @@ for seed in range(10):
     once, twice = coverage(seed, times=1), coverage(seed, times=2)
     covered["games counted once"].append(once)
     covered["games counted twice"].append(twice)
-    print(f"seed {seed}: share of intervals that hold the truth, games counted once {once:.3f}, twice {twice:.3f}")
+    print(f"seed {seed}: share of intervals that hold the truth, ", end="")
+    print(f"games counted once {once:.3f}, twice {twice:.3f}")
 rl.plots.show(
     rl.plots.plot_seeds(
         covered,
@@ -520,10 +750,14 @@ rl.plots.show(
         xlabel="share of 95 % intervals that hold the truth",
     ),
     alt="Coverage, mean of ten seeds: "
-    + "; ".join(f"{name} {np.mean(shares):.2f}" for name, shares in covered.items()) + ". Promised are 95 %, and theory says 83.4 % where games are counted twice.",
+    + "; ".join(f"{name} {np.mean(shares):.2f}" for name, shares in covered.items())
+    + ". Promised are 95 %, and theory says 83.4 % where games are counted twice.",
 )
 for name, shares in covered.items():
-    print(f"{name}: coverage {np.mean(shares):.3f}, seeds from {min(shares):.3f} to {max(shares):.3f}")
+    print(
+        f"{name}: coverage {np.mean(shares):.3f}, "
+        f"seeds from {min(shares):.3f} to {max(shares):.3f}"
+    )
 
 # %% [markdown]
 # With every game counted once, 95 % is 95 %: thirteen games a pair are enough for the approximation. Counted twice, it falls to about 0.82, close to the 0.834 of theory.
@@ -532,6 +766,8 @@ for name, shares in covered.items():
 
 # %% [markdown]
 # ## 8. Home advantage
+#
+# *Time to here: 130 minutes.*
 #
 # A team plays better at home. And people who compare two answers lean towards the one that is shown first; so do language
 # models that act as judges (Zheng et al., 2023). Both are an **order effect**: a bonus for a place, not for a player.
@@ -546,10 +782,10 @@ for name, shares in covered.items():
 # $\ln 3 = \alpha + a_0 - a_1$ and $\ln 1 = \alpha + a_1 - a_0$. Half of the sum: $\alpha = 0.5493$. Half of the difference: $a_0 - a_1 = 0.5493$. Centred: $a = (0.2747, -0.2747)$.
 
 # %% [markdown]
-# ### TODO 3: abilities and the order effect
+# ### TODO 5: abilities and the order effect
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | separate what a place gives from what a player is |
 # | Difficulty, importance | medium, high |
 # | Time | 20 minutes |
@@ -576,6 +812,7 @@ for name, shares in covered.items():
 # <details><summary>Hint 3</summary>Put abilities and alpha into one float64 tensor of K + 1 parameters that requires gradients, and minimise the loss per game with <code>torch.optim.LBFGS([parameters], max_iter=500, line_search_fn="strong_wolfe")</code>. Centre the abilities at the end.</details>
 # <details><summary>Solution idea</summary>Two tests first. Then the loss is minus the sum of both tables times logsigmoid of the margins, <code>difference + alpha</code> for home wins and <code>difference - alpha</code> for away wins.</details>
 
+
 # %% nbgrader={"grade_id": "bt_order_effect", "solution": true}
 def bt_order_effect(home_wins, away_wins):
     """Maximum-likelihood abilities, and the log-odds advantage of being at home.
@@ -598,14 +835,27 @@ def bt_order_effect(home_wins, away_wins):
     if not home_wins.any() or not away_wins.any():
         raise ValueError("the same side won every game")
     games = home_wins.sum() + away_wins.sum()
-    parameters = torch.zeros(len(home_wins) + 1, dtype=torch.float64, device=home_wins.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([parameters], max_iter=500, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+    parameters = torch.zeros(
+        len(home_wins) + 1,
+        dtype=torch.float64,
+        device=home_wins.device,
+        requires_grad=True,
+    )
+    optimizer = torch.optim.LBFGS(
+        [parameters], max_iter=500, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
+    )
 
     def loss():
         optimizer.zero_grad()
         a, alpha = parameters[:-1], parameters[-1]
         difference = a.unsqueeze(1) - a
-        value = -(home_wins * F.logsigmoid(difference + alpha) + away_wins * F.logsigmoid(difference - alpha)).sum() / games
+        value = (
+            -(
+                home_wins * F.logsigmoid(difference + alpha)
+                + away_wins * F.logsigmoid(difference - alpha)
+            ).sum()
+            / games
+        )
         value.backward()
         return value
 
@@ -613,6 +863,7 @@ def bt_order_effect(home_wins, away_wins):
     found = parameters.detach()
     return found[:-1] - found[:-1].mean(), found[-1].item()
     ### END SOLUTION
+
 
 # %% nbgrader={"grade_id": "check_bt_order_effect", "grade": true, "locked": true, "points": 3}
 check.bt_order_effect(bt_order_effect)
@@ -632,10 +883,21 @@ predict("at_home", ...)  # in place of the dots: a probability, for example 0.6
 at_home, away = season.home_wins, season.away_wins
 with_effect, alpha = statistics.bt_order_effect(at_home, away)
 _, alpha_error = statistics.bt_order_standard_errors(at_home, away, with_effect, alpha)
-without, with_ = statistics.bt_deviance(at_home, away, abilities), statistics.bt_deviance(at_home, away, with_effect, alpha)
-print(f"home advantage {alpha:.3f}, standard error {alpha_error:.3f} (published: 0.302, 0.131)")
-print(f"chance of the home side between equals: {torch.sigmoid(torch.tensor(alpha)):.3f}")
-print(f"deviance without home advantage {without:.3f} (published: 44.053), with it {with_:.3f}: lower by {without - with_:.2f}")
+without, with_ = (
+    statistics.bt_deviance(at_home, away, abilities),
+    statistics.bt_deviance(at_home, away, with_effect, alpha),
+)
+print(
+    f"home advantage {alpha:.3f}, standard error {alpha_error:.3f} "
+    "(published: 0.302, 0.131)"
+)
+print(
+    f"chance of the home side between equals: {torch.sigmoid(torch.tensor(alpha)):.3f}"
+)
+print(
+    f"deviance without home advantage {without:.3f} (published: 44.053), "
+    f"with it {with_:.3f}: lower by {without - with_:.2f}"
+)
 print(f"largest change of an ability: {(with_effect - abilities).abs().max():.3f}")
 predict.compare("at_home", torch.sigmoid(torch.tensor(alpha)))
 
@@ -652,6 +914,8 @@ predict.compare("at_home", torch.sigmoid(torch.tensor(alpha)))
 # %% [markdown]
 # ## 9. From pairs to rankings
 #
+# *Time to here: 155 minutes.*
+#
 # Labelers often put more than two answers in order: InstructGPT's ranked four to nine at a time (Ouyang et al., 2022). The **Plackett-Luce model** reads a
 # ranking as a series of choices. The best is chosen among all, the second among those that are left, and so on:
 #
@@ -662,10 +926,10 @@ predict.compare("at_home", torch.sigmoid(torch.tensor(alpha)))
 # **By hand.** Scores 2, 1, 0 in this order: $\frac{e^2}{e^2 + e + 1} \cdot \frac{e}{e + 1} \cdot 1 = 0.6652 \cdot 0.7311 = 0.4863$. The loss is $-\ln 0.4863 = 0.7209$.
 
 # %% [markdown]
-# ### TODO 4: the loss of a ranking
+# ### TODO 6: the loss of a ranking
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | train on whole rankings |
 # | Difficulty, importance | medium, medium |
 # | Time | 15 minutes |
@@ -685,6 +949,7 @@ predict.compare("at_home", torch.sigmoid(torch.tensor(alpha)))
 # <details><summary>Hint 3</summary>A loop over places is fine. Without a loop: <code>torch.logcumsumexp</code> on the flipped scores.</details>
 # <details><summary>Solution idea</summary>Order the scores, subtract each from the logsumexp of those from its place on, and sum.</details>
 
+
 # %% nbgrader={"grade_id": "plackett_luce_nll", "solution": true}
 def plackett_luce_nll(scores, ranking):
     """Negative log-likelihood of one ranking under the Plackett-Luce model.
@@ -701,6 +966,7 @@ def plackett_luce_nll(scores, ranking):
     remaining = ordered.flip(0).logcumsumexp(dim=0).flip(0)
     return (remaining - ordered).sum()
     ### END SOLUTION
+
 
 # %% nbgrader={"grade_id": "check_plackett_luce_nll", "grade": true, "locked": true, "points": 2}
 check.plackett_luce_nll(plackett_luce_nll)
@@ -730,19 +996,42 @@ def fit_as_pairs(rankings):
 
 
 held, estimates, claimed = {}, {}, {}
-for name, fit in (("choices (Plackett-Luce)", statistics.plackett_luce_mle), ("all pairs (Bradley-Terry)", fit_as_pairs)):
+for name, fit in (
+    ("choices (Plackett-Luce)", statistics.plackett_luce_mle),
+    ("all pairs (Bradley-Terry)", fit_as_pairs),
+):
     held[name], estimates[name], claimed[name] = [], [], []
     for seed in range(10):
         generator = torch.Generator().manual_seed(seed)
-        fits = [fit(statistics.draw_rankings(true_scores, 60, generator)) for _ in range(50)]
-        scores, errors_claimed = (torch.stack(part) for part in zip(*fits, strict=True))  # (50, 5) each
+        fits = [
+            fit(statistics.draw_rankings(true_scores, 60, generator)) for _ in range(50)
+        ]
+        scores, errors_claimed = (
+            torch.stack(part) for part in zip(*fits, strict=True)
+        )  # (50, 5) each
         estimates[name].append(scores)
         claimed[name].append(errors_claimed.mean())
-        held[name].append(((scores - true_scores).abs() < 1.96 * errors_claimed).double().mean().item())
+        held[name].append(
+            ((scores - true_scores).abs() < 1.96 * errors_claimed)
+            .double()
+            .mean()
+            .item()
+        )
     scores = torch.cat(estimates[name])
-    print(f"{name:26} mean estimates", " ".join(f"{s:+.2f}" for s in scores.mean(dim=0)), "(true: +1.00 +0.50 +0.00 -0.50 -1.00)")
-    print(f"{'':26} real spread {scores.std(dim=0).mean():.3f}, standard error claimed {np.mean(claimed[name]):.3f}, ", end="")
-    print(f"coverage {np.mean(held[name]):.3f}, seeds from {min(held[name]):.3f} to {max(held[name]):.3f}")
+    print(
+        f"{name:26} mean estimates",
+        " ".join(f"{s:+.2f}" for s in scores.mean(dim=0)),
+        "(true: +1.00 +0.50 +0.00 -0.50 -1.00)",
+    )
+    print(
+        f"{'':26} real spread {scores.std(dim=0).mean():.3f}, "
+        f"standard error claimed {np.mean(claimed[name]):.3f}, ",
+        end="",
+    )
+    print(
+        f"coverage {np.mean(held[name]):.3f}, "
+        f"seeds from {min(held[name]):.3f} to {max(held[name]):.3f}"
+    )
 
 shown.coverage_of_rankings(held)
 predict.compare("pairs_of_rankings")
@@ -757,6 +1046,8 @@ predict.compare("pairs_of_rankings")
 
 # %% [markdown]
 # ## 10. A reward model is `bt_mle` with a network in place of the table
+#
+# *Time to here: 175 minutes.*
 #
 # Take the 273 games as preference pairs: the winner is `preferred`, the loser `rejected`. Now let a model give each team a reward, and minimise the loss
 # of lesson 1, with three models:
@@ -773,7 +1064,9 @@ predict.compare("pairs_of_rankings")
 predict("three_models", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
-pairs = torch.repeat_interleave(wins.nonzero(), wins[wins > 0], dim=0)  # (273, 2): winner and loser of each game
+pairs = torch.repeat_interleave(
+    wins.nonzero(), wins[wins > 0], dim=0
+)  # (273, 2): winner and loser of each game
 winners, losers = pairs.unsqueeze(2).unbind(dim=1)  # (273, 1) each: texts of one token
 winners, losers = winners.to(device), losers.to(device)
 every_team = torch.arange(7, device=device).unsqueeze(1)  # (7, 1)
@@ -791,7 +1084,7 @@ class TableOfRewards(torch.nn.Module):
 
 
 def train(model, steps=500):
-    """Full-batch Adam on the Bradley-Terry loss. Returns the rewards of all teams, as they come out."""
+    """Full-batch Adam on the Bradley-Terry loss. Returns all teams' rewards."""
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(steps):
         loss = rl.bradley_terry_loss(model(winners), model(losers))
@@ -809,10 +1102,17 @@ models = {
 rewards = {name: train(model) for name, model in models.items()}
 print(f"{'':12}   bt_mle" + "".join(f"{name:>15}  centred" for name in rewards))
 for i, team in enumerate(teams):
-    print(f"{team:12}{abilities[i]:+9.4f}" + "".join(f"{r[i]:+15.4f}{r[i] - r.mean():+9.4f}" for r in rewards.values()))
+    print(
+        f"{team:12}{abilities[i]:+9.4f}"
+        + "".join(f"{r[i]:+15.4f}{r[i] - r.mean():+9.4f}" for r in rewards.values())
+    )
 for name, r in rewards.items():
-    print(f"{name}: {sum(p.numel() for p in models[name].parameters())} parameters, ", end="")
-    print(f"largest difference from bt_mle, both centred: {(r - r.mean() - abilities).abs().max():.4f}")
+    print(
+        f"{name}: {sum(p.numel() for p in models[name].parameters())} parameters, ",
+        end="",
+    )
+    off = (r - r.mean() - abilities).abs().max()
+    print(f"largest difference from bt_mle, both centred: {off:.4f}")
 predict.compare("three_models")
 
 # %% [markdown]
@@ -827,7 +1127,9 @@ predict.compare("three_models")
 
 # %% tags=["experiment"]
 once = torch.zeros(40, 40)
-once[torch.arange(0, 40, 2), torch.arange(1, 40, 2)] = 1  # text 0 beats text 1, text 2 beats text 3, ...
+once[torch.arange(0, 40, 2), torch.arange(1, 40, 2)] = (
+    1  # text 0 beats text 1, text 2 beats text 3, ...
+)
 try:
     statistics.bt_mle(once)
 except ValueError as error:
@@ -844,8 +1146,13 @@ except ValueError as error:
 # - pairs that are copies, or come from one ranking, are not independent;
 # - the place in which an answer was shown is part of the data.
 
+# %% tags=["experiment"]
+points_so_far(check)
+
 # %% [markdown]
 # ## 11. Reflection and next steps
+#
+# *Time to here: 185 minutes.*
 #
 # **What we built**
 # - maximum likelihood for tables of wins, with a refusal where there is nothing to find;
@@ -858,6 +1165,23 @@ except ValueError as error:
 # 3. The curvature of the likelihood is the information. An ability without its standard error is half a result.
 # 4. A doubled file has the right estimates and the wrong certainty.
 # 5. A reward model is this estimate with shared weights in place of free numbers.
+#
+# **Five quick questions.** Answer before you open.
+#
+# 1. Two fits of the same games differ by 3.0 in every ability. Which one is right?
+# <details><summary>Answer</summary>Both. Only differences count; the fits chose different zeros.</details>
+#
+# 2. A has beaten B and C, and lost to nobody. More iterations, a better estimate?
+# <details><summary>Answer</summary>No. There is none: A's ability rises with every iteration. A must lose a game, or a prior must be added and named.</details>
+#
+# 3. Four times as many games between the same teams. What becomes of the standard errors?
+# <details><summary>Answer</summary>They are halved: the information is four times as large, and the error is one over its root.</details>
+#
+# 4. Two 95 % intervals overlap. Are the two players equally good, for all we know?
+# <details><summary>Answer</summary>Nobody can say from that. Ask for the standard error of the difference: C_ii + C_jj - 2 C_ij, from the whole covariance.</details>
+#
+# 5. A reward model trained on 20,000 pairs of 40,000 different texts gives finite rewards, though the graph of wins falls into 20,000 pieces. Why?
+# <details><summary>Answer</summary>Its weights are shared: each pair moves the rewards of similar texts. The network supplies the links. (And training stops before the scale runs away.)</details>
 #
 # **Think about it.** Two questions, two points each, marked by hand. Two or three sentences each are enough.
 

@@ -2,6 +2,8 @@
 # # Lesson 3: Noise, ties and calibration
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={{repository}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{{owner_and_name}}/{{tag}}?urlpath=lab/tree/notebooks/{{lesson}}.ipynb)
 #
 # **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
 # [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
@@ -22,8 +24,12 @@
 # - give ties a probability of their own;
 # - measure whether probabilities mean what they say, and know how far to trust the measurement.
 #
-# **You need** lesson 1: the Bradley-Terry model and its loss. **Time:** about 100 minutes. The whole notebook runs
+# **You need** lesson 1: the Bradley-Terry model and its loss. **Time:** about three hours. The whole notebook runs
 # in under a minute on two CPU cores, and unchanged on a GPU.
+#
+# **In two minutes, if lesson 1 is some time ago.** A *reward model* gives a text one number. In the *Bradley-Terry model* the first of two texts is
+# preferred with probability $\sigma(r_1 - r_2)$; the difference $d$ of the rewards is the *margin*, and $d = \log(p/(1-p))$ are the *log-odds*. The
+# loss of a pair is $-\log\sigma(d)$, with $d$ counted from the text that the label prefers. *Held-out* pairs are pairs that nothing was trained on.
 
 # %%
 # Set-up. Run this cell first; running it again does no harm.
@@ -39,6 +45,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
 # %%
 import inspect
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -47,7 +54,7 @@ from IPython.display import Code
 
 import reward_lab as rl
 from reward_lab import statistics
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson03 import check, experiments, figures, predict, shown
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
@@ -69,6 +76,8 @@ device = start(SEED)
 # %% [markdown]
 # ## 2. A world whose probabilities are known
 #
+# *Time to here: 5 minutes.*
+#
 # In our world a text is described by 20 numbers, and its true reward is their sum, scaled. Of two texts the first is
 # preferred with probability $p = \sigma(r_1 - r_2)$. That is the whole world:
 
@@ -79,7 +88,10 @@ Code(inspect.getsource(statistics.PreferenceWorld), language="python")
 pairs = experiments.draw_world(20_000, SEED)
 p = pairs.p
 print(f"{len(p):,} pairs, p from {p.min():.4f} to {p.max():.4f}")
-print(f"pairs that are close calls (p from 0.4 to 0.6): {((p > 0.4) & (p < 0.6)).double().mean():.0%}")
+print(
+    "pairs that are close calls (p from 0.4 to 0.6): "
+    f"{((p > 0.4) & (p < 0.6)).double().mean():.0%}"
+)
 print(f"two people agree on {(p**2 + (1 - p) ** 2).mean():.1%} of pairs")
 
 # %% [markdown]
@@ -93,14 +105,17 @@ print(f"two people agree on {(p**2 + (1 - p) ** 2).mean():.1%} of pairs")
 # more often than people agree with each other?
 
 # %% tags=["experiment"]
-predict("best_accuracy", ...)  # in place of the dots: how often the best possible model agrees with a person, from 0 to 1
+predict("best_accuracy", ...)  # in place of the dots: a share of pairs, from 0 to 1
 
 # %% tags=["experiment"]
 limits = statistics.limits(p)
 print(f"agreement between two people    {(p**2 + (1 - p) ** 2).mean():.3f}")
 print(f"Bayes accuracy  E[max(p, 1-p)]  {limits.accuracy:.3f}")
 print(f"Brier floor     E[p (1-p)]      {limits.brier:.3f}")
-print(f"entropy floor   E[H(p)]         {limits.log_loss:.3f} nats (guessing: {math.log(2):.3f})")
+print(
+    f"entropy floor   E[H(p)]         {limits.log_loss:.3f} nats (guessing: "
+    f"{math.log(2):.3f})"
+)
 predict.compare("best_accuracy", limits.accuracy)
 
 # %% [markdown]
@@ -137,12 +152,27 @@ scores = np.array([((q - one_pair) ** 2).mean().item() for q in forecasts])
 simulated = {}
 for n in (100, 1000, 10_000, 100_000):
     worlds = [experiments.draw_world(n, 100 + s).p for s in range(5)]
-    simulated[n] = [((w - statistics.noisy_labels(w, 0.0, generator).double()) ** 2).mean().item() for w in worlds]
+    simulated[n] = [
+        ((w - statistics.noisy_labels(w, 0.0, generator).double()) ** 2).mean().item()
+        for w in worlds
+    ]
 
 wrong_floor = (torch.minimum(p, 1 - p) ** 2).mean().item()
-shown.floors(forecasts, scores, 0.3, simulated, {"E[p (1 - p)]": limits.brier, "E[min(p, 1 - p)²]": wrong_floor})
-print(f"best forecast {forecasts[scores.argmin()]:.2f}, its Brier score {scores.min():.3f}")
-print(f"true p on 100,000 labels: Brier score {min(simulated[100_000]):.4f} to {max(simulated[100_000]):.4f}")
+shown.floors(
+    forecasts,
+    scores,
+    0.3,
+    simulated,
+    {"E[p (1 - p)]": limits.brier, "E[min(p, 1 - p)²]": wrong_floor},
+)
+print(
+    f"best forecast {forecasts[scores.argmin()]:.2f}, its Brier score "
+    f"{scores.min():.3f}"
+)
+print(
+    f"true p on 100,000 labels: Brier score {min(simulated[100_000]):.4f} to "
+    f"{max(simulated[100_000]):.4f}"
+)
 print(f"E[p(1-p)] = {limits.brier:.4f}, E[min(p, 1-p)^2] = {wrong_floor:.4f}")
 predict.compare("best_forecast", forecasts[scores.argmin()])
 
@@ -156,6 +186,8 @@ predict.compare("best_forecast", forecasts[scores.argmin()])
 
 # %% [markdown]
 # ## 3. Slips: label noise
+#
+# *Time to here: 25 minutes.*
 #
 # A slip turns a preference into its opposite. Say it happens with probability $e$, the **flip rate**, whatever the
 # pair. Then the label says "first" with probability
@@ -171,7 +203,7 @@ predict.compare("best_forecast", forecasts[scores.argmin()])
 # ### TODO 1: noisy labels
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the source of every label in this lesson |
 # | Difficulty, importance | easy, high |
 # | Time | 10 minutes |
@@ -197,9 +229,10 @@ predict.compare("best_forecast", forecasts[scores.argmin()])
 # <details><summary>Hint 3</summary>Draw again for the flips. Two bool tensors differ where <code>a ^ b</code> (or <code>a != b</code>) is True.</details>
 # <details><summary>Solution idea</summary>Draw <code>preference = torch.rand(...) &lt; p</code> and <code>flipped = torch.rand(...) &lt; flip_rate</code>, and return <code>preference ^ flipped</code>.</details>
 
+
 # %% nbgrader={"grade_id": "noisy_labels", "solution": true}
 def noisy_labels(p, flip_rate, generator):
-    """Draw a preference with probability p each, then flip it with probability flip_rate each.
+    """Draw a preference with probability p each, then flip with probability flip_rate.
 
     Args:
         p: float tensor of any shape, probability that the first text is preferred.
@@ -207,13 +240,14 @@ def noisy_labels(p, flip_rate, generator):
         generator: torch.Generator on p's device; the only source of randomness.
 
     Returns:
-        A bool tensor of p's shape: whether the label says that the first text is preferred.
+        A bool tensor of p's shape: whether the label prefers the first text.
     """
     ### BEGIN SOLUTION
     preference = torch.rand(p.shape, generator=generator, device=p.device) < p
     flipped = torch.rand(p.shape, generator=generator, device=p.device) < flip_rate
     return preference ^ flipped
     ### END SOLUTION
+
 
 # %% nbgrader={"grade_id": "check_noisy_labels", "grade": true, "locked": true, "points": 2}
 check.noisy_labels(noisy_labels)
@@ -226,7 +260,10 @@ check.noisy_labels(noisy_labels)
 print("flip rate   best accuracy on such labels   entropy floor of such labels")
 for flip_rate in (0.0, 0.1, 0.2, 0.3, 0.4):
     noisy = statistics.limits(p * (1 - flip_rate) + (1 - p) * flip_rate)
-    print(f"   {flip_rate:.1f}              {noisy.accuracy:.3f}                          {noisy.log_loss:.3f}")
+    print(
+        f"   {flip_rate:.1f}              {noisy.accuracy:.3f}                         "
+        f" {noisy.log_loss:.3f}"
+    )
 
 # %% [markdown]
 # **Noise in the test labels lowers the ceiling too.** With 20 % slips a perfect model scores 0.68 against the noisy
@@ -253,17 +290,32 @@ RATES = (0.0, 0.1, 0.2, 0.3)
 
 def plain_fits(seed):
     """Scale of the fitted rewards (1 is right), and accuracy, for each flip rate."""
-    train, held_out = experiments.draw_world(20_000, seed, device), experiments.draw_held_out(seed, device)
+    train, held_out = (
+        experiments.draw_world(20_000, seed, device),
+        experiments.draw_held_out(seed, device),
+    )
     for rate in RATES:
-        model = experiments.fit_linear(train, experiments.draw_labels(train.p, rate, seed), experiments.plain)
+        model = experiments.fit_linear(
+            train, experiments.draw_labels(train.p, rate, seed), experiments.plain
+        )
         margin = experiments.margins(model, held_out)
-        yield experiments.relative_scale(margin, held_out.p), statistics.expected_scores(margin, held_out.p).accuracy
+        yield (
+            experiments.relative_scale(margin, held_out.p),
+            statistics.expected_scores(margin, held_out.p).accuracy,
+        )
 
 
-plain_scales, accuracies = np.array([list(plain_fits(seed)) for seed in range(5)]).transpose(2, 0, 1)
+plain_scales, accuracies = np.array(
+    [list(plain_fits(seed)) for seed in range(5)]
+).transpose(2, 0, 1)
 for rate, scale, accuracy in zip(RATES, plain_scales.T, accuracies.T, strict=True):
-    print(f"flip rate {rate:.1f}: scale {scale.min():.2f} to {scale.max():.2f}, ", end="")
-    print(f"accuracy {accuracy.min():.3f} to {accuracy.max():.3f} (best possible {limits.accuracy:.3f})")
+    print(
+        f"flip rate {rate:.1f}: scale {scale.min():.2f} to {scale.max():.2f}, ", end=""
+    )
+    print(
+        f"accuracy {accuracy.min():.3f} to {accuracy.max():.3f} (best possible "
+        f"{limits.accuracy:.3f})"
+    )
 predict.compare("shrink", plain_scales[:, RATES.index(0.2)].mean())
 
 # %% [markdown]
@@ -277,6 +329,8 @@ predict.compare("shrink", plain_scales[:, RATES.index(0.2)].mean())
 
 # %% [markdown]
 # ## 4. Two remedies that look alike
+#
+# *Time to here: 45 minutes.*
 #
 # **Label smoothing** lowers the target: the preferred text should win with probability $1 - s$, not 1. For a margin $d$
 #
@@ -294,7 +348,7 @@ predict.compare("shrink", plain_scales[:, RATES.index(0.2)].mean())
 # ### TODO 2: the smoothed loss
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the usual remedy against a model that is too sure |
 # | Difficulty, importance | easy, medium |
 # | Time | 10 minutes |
@@ -316,6 +370,7 @@ predict.compare("shrink", plain_scales[:, RATES.index(0.2)].mean())
 # <details><summary>Hint 3</summary>No <code>.item()</code>, no <code>torch.tensor(...)</code> around the result: training goes backward from it.</details>
 # <details><summary>Solution idea</summary>Add the two weighted losses, and take the mean. <code>F.binary_cross_entropy_with_logits</code> with a target of <code>1 - smoothing</code> is the same.</details>
 
+
 # %% nbgrader={"grade_id": "smoothed_bt_loss", "solution": true}
 def smoothed_bt_loss(margin, smoothing):
     """Mean Bradley-Terry loss whose target is 1 - smoothing.
@@ -328,8 +383,11 @@ def smoothed_bt_loss(margin, smoothing):
         A 0-dim tensor.
     """
     ### BEGIN SOLUTION
-    return -((1 - smoothing) * F.logsigmoid(margin) + smoothing * F.logsigmoid(-margin)).mean()
+    return -(
+        (1 - smoothing) * F.logsigmoid(margin) + smoothing * F.logsigmoid(-margin)
+    ).mean()
     ### END SOLUTION
+
 
 # %% nbgrader={"grade_id": "check_smoothed_bt_loss", "grade": true, "locked": true, "points": 2}
 check.smoothed_bt_loss(smoothed_bt_loss)
@@ -343,7 +401,7 @@ check.smoothed_bt_loss(smoothed_bt_loss)
 # ### TODO 3: the flip-corrected loss
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | a likelihood that knows about slips |
 # | Difficulty, importance | medium, high |
 # | Time | 15 minutes |
@@ -365,6 +423,7 @@ check.smoothed_bt_loss(smoothed_bt_loss)
 # <details><summary>Hint 3</summary><code>math.log(0)</code> raises. <code>torch.log(torch.tensor(0.0))</code> is minus infinity, which is right: <code>logaddexp</code> adds nothing for it.</details>
 # <details><summary>Solution idea</summary>Put <code>flip_rate</code> into a tensor like <code>margin</code>, form the two logarithms, join them with <code>torch.logaddexp</code>, and take minus the mean.</details>
 
+
 # %% nbgrader={"grade_id": "flip_corrected_loss", "solution": true}
 def flip_corrected_loss(margin, flip_rate):
     """Mean of -log[(1 - flip_rate) sigmoid(margin) + flip_rate sigmoid(-margin)].
@@ -383,6 +442,7 @@ def flip_corrected_loss(margin, flip_rate):
     return -torch.logaddexp(kept, flipped).mean()
     ### END SOLUTION
 
+
 # %% nbgrader={"grade_id": "check_flip_corrected_loss", "grade": true, "locked": true, "points": 2}
 check.flip_corrected_loss(flip_corrected_loss)
 
@@ -394,7 +454,7 @@ check.flip_corrected_loss(flip_corrected_loss)
 # of nearly 1. How hard does it pull with each of the other two?
 
 # %% tags=["experiment"]
-predict("pull", ...)  # in place of the dots: the force with the flip-corrected loss, from 0 to 1
+predict("pull", ...)  # in place of the dots: the flip-corrected loss's force, 0 to 1
 
 # %% tags=["experiment"]
 d = torch.linspace(-8, 8, 201, dtype=torch.float64, requires_grad=True)
@@ -403,13 +463,25 @@ shapes = {
     "smoothed, s = 0.1": lambda m: statistics.smoothed_bt_loss(m, 0.1),
     "flip-corrected, e = 0.1": lambda m: statistics.flip_corrected_loss(m, 0.1),
 }
-values = {name: np.array([loss(x[None]).item() for x in d.detach()]) for name, loss in shapes.items()}
-slopes = {name: torch.autograd.grad(loss(d) * len(d), d)[0].numpy() for name, loss in shapes.items()}
+values = {
+    name: np.array([loss(x[None]).item() for x in d.detach()])
+    for name, loss in shapes.items()
+}
+slopes = {
+    name: torch.autograd.grad(loss(d) * len(d), d)[0].numpy()
+    for name, loss in shapes.items()
+}
 lowest = math.log(0.9 / 0.1)
 shown.loss_shapes(d.detach().numpy(), values, slopes, rate=0.1)
-print(f"smoothed loss at ln(0.9/0.1) = {lowest:.4f}: {statistics.smoothed_bt_loss(torch.tensor([lowest]), 0.1):.4f}")
+print(
+    f"smoothed loss at ln(0.9/0.1) = {lowest:.4f}: "
+    f"{statistics.smoothed_bt_loss(torch.tensor([lowest]), 0.1):.4f}"
+)
 for name in shapes:
-    print(f"{name:24s} slope at margin -8: {slopes[name][0]:+.3f}, at +8: {slopes[name][-1]:+.3f}")
+    print(
+        f"{name:24s} slope at margin -8: {slopes[name][0]:+.3f}, at +8: "
+        f"{slopes[name][-1]:+.3f}"
+    )
 predict.compare("pull", -slopes["flip-corrected, e = 0.1"][0])
 
 # %% [markdown]
@@ -427,13 +499,21 @@ predict.compare("pull", -slopes["flip-corrected, e = 0.1"][0])
 #
 # </details>
 
+
 # %% tags=["experiment"]
 def scales(seed, loss_at):
     """Scale of the rewards fitted with a loss, for each flip rate."""
-    train, held_out = experiments.draw_world(20_000, seed, device), experiments.draw_held_out(seed, device)
+    train, held_out = (
+        experiments.draw_world(20_000, seed, device),
+        experiments.draw_held_out(seed, device),
+    )
     for rate in RATES:
-        model = experiments.fit_linear(train, experiments.draw_labels(train.p, rate, seed), loss_at(rate))
-        yield experiments.relative_scale(experiments.margins(model, held_out), held_out.p)
+        model = experiments.fit_linear(
+            train, experiments.draw_labels(train.p, rate, seed), loss_at(rate)
+        )
+        yield experiments.relative_scale(
+            experiments.margins(model, held_out), held_out.p
+        )
 
 
 at_rate = {
@@ -442,25 +522,128 @@ at_rate = {
 }
 curves = {"Bradley-Terry": plain_scales}
 for name, loss_at in at_rate.items():
-    curves[name + " at the flip rate"] = np.array([list(scales(seed, loss_at)) for seed in range(5)])
+    curves[name + " at the flip rate"] = np.array(
+        [list(scales(seed, loss_at)) for seed in range(5)]
+    )
     at_20 = curves[name + " at the flip rate"][:, RATES.index(0.2)]
     print(f"{name:10s} at flip rate 0.2: scale {at_20.min():.2f} to {at_20.max():.2f}")
 rl.plots.show(
     figures.plot_bands(
-        RATES, curves, ("true scale", 1.0), "20,000 pairs, one weight per feature: only the correction keeps the scale",
-        "share of labels that are flipped", "scale of the rewards",
+        RATES,
+        curves,
+        ("true scale", 1.0),
+        "20,000 pairs, one weight per feature: only the correction keeps the scale",
+        "share of labels that are flipped",
+        "scale of the rewards",
     ),
     alt="Scale of the rewards, mean over seeds, as the flip rate rises from 0 to 30 %: "
-    + "; ".join(f"{name} from {scale[:, 0].mean():.2f} to {scale[:, -1].mean():.2f}" for name, scale in curves.items())
+    + "; ".join(
+        f"{name} from {scale[:, 0].mean():.2f} to {scale[:, -1].mean():.2f}"
+        for name, scale in curves.items()
+    )
     + ". The range of the corrected fit widens.",
 )
 
 # %% [markdown]
 # With a model that fits, many pairs, and a known flip rate, the correction does what it promises, and smoothing makes
-# things worse. All three conditions matter. What if they do not hold?
+# things worse. Now do the whole comparison yourself.
+
+# %% [markdown]
+# ### TODO 4: the cures compared
+#
+# | | |
+# |:---|:---|
+# | Purpose | a noisy world, three losses, and a verdict that rests on the truth |
+# | Difficulty, importance | medium, very high |
+# | Time | 25 minutes |
+# | Points | 2 |
+#
+# `compare_cures(difference, labels, held_out, p, flip_rate) -> dict`
+#
+# `difference` is a `(n, d)` tensor, float32 or float64: of each training pair, the features of the first text minus those of the second. `labels` is a bool tensor of shape `(n,)`: whether the first text is
+# **labelled** as preferred. `held_out` is `(m, d)`, the same for other pairs, and `p`, a float64 tensor of shape `(m,)`, is their true probability that the first text is preferred, above 0 and below 1. `flip_rate` is at least 0 and below 0.5.
+#
+# A reward is one weight per feature, no constant: the margin of a pair is `difference @ weights`. Find the weights at which the **mean loss** of the training pairs is least, once for each loss: `plain` (Bradley-Terry), `smoothed` with smoothing
+# `flip_rate`, `corrected` with `flip_rate`. No penalty; start from weights of 0, and go on until the loss no longer falls. Then judge each fit on the held-out pairs, and return a dict with the keys `"plain"`, `"smoothed"` and `"corrected"`, each with a tuple (or list) of two numbers, right to 0.005:
+# - **scale**: with fitted margins $m$ and true ones $t = \log(p/(1-p))$, the slope $\sum m t / \sum t^2$. It is 1 where the rewards have their true scale;
+# - **accuracy**: how often the fit agrees with a person: the mean of $p$ where $m > 0$, and of $1 - p$ elsewhere.
+#
+# Call your own losses, or `statistics.smoothed_bt_loss` and `statistics.flip_corrected_loss`. Leave the inputs as they are.
+#
+# **By hand.** One feature, all 100 differences 1, 74 labels True, flip rate 0.2; one held-out pair, difference 1, $p = 0.9$. Plain: $\sigma(w) = 0.74$, so $w = 1.0460$. Smoothed: $\sigma(w) = 0.74 \cdot 0.8 + 0.26 \cdot 0.2 = 0.644$, so $w = 0.5928$. Corrected:
+# $0.8\,\sigma(w) + 0.2\,(1 - \sigma(w)) = 0.74$, so $\sigma(w) = 0.9$ and $w = 2.1972$, the true margin. The scales are 0.476, 0.270 and 1, the accuracies all 0.9.
+#
+# <details><summary>Hint 1</summary>A loss wants the margin of the text that is labelled as preferred: turn the sign where the label is False. <code>torch.where(labels, 1.0, -1.0).unsqueeze(1) * difference</code> does it once for all.</details>
+# <details><summary>Hint 2</summary><code>torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")</code> and one <code>optimizer.step(objective)</code>, in which <code>objective</code> clears the gradient, computes the loss, calls <code>backward()</code> and returns the loss. In float64.</details>
+# <details><summary>Hint 3</summary>Write a function <code>fit(loss)</code> first, and call it with three losses: <code>lambda m: statistics.smoothed_bt_loss(m, flip_rate)</code> is one.</details>
+# <details><summary>Solution idea</summary>Signed differences; for each loss a fit from zeros; held-out margins; slope on <code>torch.logit(p)</code>; <code>torch.where(m > 0, p, 1 - p).mean()</code>.</details>
+
+# %% nbgrader={"grade_id": "compare_cures", "solution": true}
+def compare_cures(difference, labels, held_out, p, flip_rate):
+    """Fit rewards with three losses, and judge the fits by the true probabilities.
+
+    Args:
+        difference: (n, d) features of the first texts minus those of the second.
+        labels: (n,) bool, whether the first text is labelled as preferred.
+        held_out: (m, d), of other pairs.
+        p: (m,) true probability that the first text is preferred.
+        flip_rate: how often a label was flipped; also the smoothing.
+
+    Returns:
+        A dict: "plain", "smoothed", "corrected" -> (scale, accuracy).
+    """
+    ### BEGIN SOLUTION
+    signed = torch.where(labels, 1.0, -1.0).unsqueeze(1).double() * difference.double()
+
+    def fit(loss):
+        weights = signed.new_zeros(signed.shape[1]).requires_grad_()
+        optimizer = torch.optim.LBFGS(
+            [weights], max_iter=100, line_search_fn="strong_wolfe"
+        )
+
+        def objective():
+            optimizer.zero_grad()
+            value = loss(signed @ weights)
+            value.backward()
+            return value
+
+        optimizer.step(objective)
+        return weights.detach()
+
+    true, found = torch.logit(p.double()), {}
+    for name, loss in {
+        "plain": lambda m: statistics.smoothed_bt_loss(m, 0.0),
+        "smoothed": lambda m: statistics.smoothed_bt_loss(m, flip_rate),
+        "corrected": lambda m: statistics.flip_corrected_loss(m, flip_rate),
+    }.items():
+        margin = held_out.double() @ fit(loss)
+        scale = (margin * true).sum() / true.square().sum()
+        accuracy = torch.where(margin > 0, p, 1 - p).mean()
+        found[name] = (scale.item(), accuracy.item())
+    return found
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_compare_cures", "grade": true, "locked": true, "points": 2}
+check.compare_cures(compare_cures)
+
+# %% [markdown]
+# **What you just showed.** Whether a cure helps is a question that can be answered, in a world whose truth is known. Here it is answered at four flip rates, 20,000 pairs each. Lines are the package's, circles *yours*, if they are there.
+
+# %% tags=["experiment"]
+packages = experiments.cures_at(experiments.compare_cures, RATES, SEED, device)
+mine = experiments.attempt(
+    partial(experiments.cures_at, compare_cures, RATES, SEED, device),
+    "your compare_cures",
+)
+shown.cures(RATES, packages, mine)
+
+# %% [markdown]
+# A model that fits, many pairs, a known rate: all three conditions matter. What if they do not hold?
 
 # %% [markdown]
 # ## 5. When does which one help?
+#
+# *Time to here: 105 minutes.*
 #
 # Four situations, five seeds each. The losses are always the same three: Bradley-Terry, smoothed with $s = 0.1$, and
 # corrected for 20 % of slips. Where there are no slips, the correction is thus told something false. The network has 64
@@ -494,7 +677,9 @@ LOSSES = {
 def over_seeds(regime, loss):
     """(Log loss above its floor, accuracy) for each seed."""
     runs = (experiments.run_regime(regime, loss, seed, device)[1:] for seed in SEEDS)
-    return [(scores.log_loss - floor.log_loss, scores.accuracy) for scores, floor in runs]
+    return [
+        (scores.log_loss - floor.log_loss, scores.accuracy) for scores, floor in runs
+    ]
 
 
 def compare(regime):
@@ -504,8 +689,14 @@ def compare(regime):
     for name, loss in LOSSES.items():
         runs[name] = over_seeds(regime, loss)
         excess, accuracy = np.array(runs[name]).T
-        print(f"  {name}: accuracy {accuracy.min():.3f} to {accuracy.max():.3f}, mean {accuracy.mean():.3f};")
-        print(f"     log loss above its floor {excess.min():.3f} to {excess.max():.3f}, mean {excess.mean():.3f}")
+        print(
+            f"  {name}: accuracy {accuracy.min():.3f} to {accuracy.max():.3f}, mean "
+            f"{accuracy.mean():.3f};"
+        )
+        print(
+            f"     log loss above its floor {excess.min():.3f} to {excess.max():.3f}, "
+            f"mean {excess.mean():.3f}"
+        )
     return runs
 
 
@@ -522,17 +713,29 @@ results[network.name] = compare(network)
 predict.compare("which_loss")
 
 # %% tags=["experiment"]
-excess = {name: {loss: np.mean(runs, axis=0)[0] for loss, runs in result.items()} for name, result in results.items()}
-helped = sum(found["smoothed, s = 0.1"] < 0.95 * found["Bradley-Terry"] for found in excess.values())
+excess = {
+    name: {loss: np.mean(runs, axis=0)[0] for loss, runs in result.items()}
+    for name, result in results.items()
+}
+helped = sum(
+    found["smoothed, s = 0.1"] < 0.95 * found["Bradley-Terry"]
+    for found in excess.values()
+)
 rl.plots.show(
     figures.plot_regimes(
-        results, limits.accuracy, math.log(2) - limits.log_loss,
-        "No loss is best everywhere: the correction needs pairs and a model that fits,\n"
+        results,
+        limits.accuracy,
+        math.log(2) - limits.log_loss,
+        "No loss is best everywhere: the correction needs pairs and a model that "
+        "fits,\n"
         f"and smoothing lowers the log loss in {helped} of {len(results)} situations",
     ),
-    alt="Four situations. Linear, 200 pairs, no slips: smoothing has the lowest log loss, the correction is far off. "
-    "Linear, 200 pairs, slips: plain and smoothed alike, correction far off. Linear, 5,000 pairs, slips: the correction "
-    "is nearly at the limit. Network: smoothing lowers the log loss and the accuracy, the correction raises both.",
+    alt="Four situations. Linear, 200 pairs, no slips: smoothing has the lowest log "
+    "loss, the correction is far off. "
+    "Linear, 200 pairs, slips: plain and smoothed alike, correction far off. Linear, "
+    "5,000 pairs, slips: the correction "
+    "is nearly at the limit. Network: smoothing lowers the log loss and the accuracy, "
+    "the correction raises both.",
 )
 
 # %% [markdown]
@@ -560,46 +763,131 @@ rl.plots.show(
 # %% [markdown]
 # ### A result that looks like progress
 #
-# A colleague reports that the network of the last row needs no remedy. "With 20 % slips and the plain loss it reaches
-# a held-out accuracy close to the Bayes accuracy. Noise does no harm if you train long enough." The training code:
+# A colleague reports that the network of the last row needs no remedy. "With 20 % slips and the plain loss my loss falls smoothly, and noise does
+# no harm." Model, optimizer, number of pairs and of steps are those above. `people` is a function: a call asks people about all the pairs, and
+# 20 % of the answers are slips. Her training:
 
 # %%
-def colleagues_network(pairs, seed):
-    generator = torch.Generator().manual_seed(seed)
-    p_cpu = pairs.p.cpu()
-    return experiments.fit_network(
-        pairs, labels=lambda: statistics.noisy_labels(p_cpu, 0.2, generator).to(device), loss=experiments.plain, seed=seed
-    )
-
-# %% [markdown]
-# **Predict, then run.** The model, the loss, the number of pairs and of steps are those of section 5. `fit_network`
-# calls `labels` before every step. Where does the better number come from?
-#
-# Choices: **1** more pairs; **2** other labels at each step; **3** more steps.
+Code(inspect.getsource(experiments.colleagues_training), language="python")
 
 # %% tags=["experiment"]
-predict("better_number", ...)  # in place of the dots: 1, 2 or 3
+her_runs = []
+for seed in range(3):
+    train = experiments.draw_world(2000, seed, device)
+    her_runs.append(
+        experiments.train_network(experiments.colleagues_training, train, 0.2, seed)
+    )
+shown.training_losses([losses for _, losses in her_runs])
+
+# %% [markdown]
+# The curve is as it should be, and her held-out accuracy comes close to the Bayes accuracy. It is too good to be true.
+#
+# **Predict, then run.** What is wrong with it?
+#
+# Choices: **1** the margin of the wrong text is pushed up; **2** people are asked again at every step; **3** gradients of earlier steps are added up; **4** the held-out pairs are trained on.
+
+# %% tags=["experiment"]
+predict("bug", ...)  # in place of the dots: 1, 2, 3 or 4
 
 # %% tags=["experiment"]
 print("held-out accuracy   section 5   colleague   best possible")
-for seed in range(3):
-    train, held_out = experiments.draw_world(2000, seed, device), experiments.draw_held_out(seed, device)
-    theirs = statistics.expected_scores(experiments.margins(colleagues_network(train, seed), held_out), held_out.p).accuracy
+for seed, (model, _) in enumerate(her_runs):
+    held_out = experiments.draw_held_out(seed, device)
+    margin = experiments.margins(model, held_out)
+    theirs = statistics.expected_scores(margin, held_out.p).accuracy
     ours = results[network.name]["Bradley-Terry"][seed][1]
-    print(f"seed {seed}                {ours:.3f}       {theirs:.3f}         {statistics.limits(held_out.p).accuracy:.3f}")
-predict.compare("better_number")
+    print(
+        f"seed {seed}                {ours:.3f}       {theirs:.3f}         "
+        f"{statistics.limits(held_out.p).accuracy:.3f}"
+    )
+predict.compare("bug")
 
 # %% [markdown]
-# <details><summary>What is wrong?</summary>The labels are drawn anew at every step. Each pair is judged by 200 people, one a step, in
+# <details><summary>1: the wrong text?</summary>No. <code>torch.where</code> turns the margin where the second text is preferred. Otherwise accuracy would be below one half.</details>
+# <details><summary>3: gradients added up?</summary>No. <code>optimizer.zero_grad()</code> comes before <code>backward()</code>, once a step.</details>
+# <details><summary>4: trained on held-out pairs?</summary>No. They never enter the function.</details>
+# <details><summary>2: asked at every step?</summary>Yes. The labels are drawn anew at every step. Each pair is judged by 200 people, one a step, in
 # place of one. Their votes average to q, and the slips average out. Real data have one label for a pair (or three),
 # and it is the same in every epoch: a label that is wrong stays wrong. The loss curve looks normal, the held-out
 # number is honest, and the experiment is about another data set. It would have cost 200 times as much to
 # collect.</details>
 #
 # The same mistake hides in a `Dataset` that draws its noise in `__getitem__`. Draw the labels once, before training.
+#
+# **By hand.** Two pairs, one weight at 0, differences 1 and 1, learning rate 1, two steps. The first answers are True, True. Both losses are $\ln 2$, and the mean slope is $-0.5$: the weight goes to 0.5. With the same answers the second loss is
+# $-\log \sigma(0.5) = 0.4741$. Asked anew, with answers False, False, it would be $0.9741$.
+
+# %% [markdown]
+# ### TODO 5: mend the training
+#
+# | | |
+# |:---|:---|
+# | Purpose | one label for a pair, as in real data |
+# | Difficulty, importance | easy, very high |
+# | Time | 10 minutes |
+# | Points | 2 |
+#
+# `mended_training(model, optimizer, first, second, people, steps) -> list of losses`
+#
+# Her program, mended. `model` maps features `(n, d)` to rewards `(n,)`, `optimizer` holds its parameters. `first` and `second` are `(n, d)` tensors. A call of `people()` returns a bool tensor of shape `(n,)`, whether the first text
+# is preferred, and costs money: it is to be called **once**. Make `steps` steps (1 or more) on all pairs, on the mean Bradley-Terry loss of these labels, and return the `steps` losses as Python numbers, each from **before** its step.
+# Gradients left over from before must not count.
+#
+# **By hand.** The two pairs above: losses 0.6931 and 0.4741.
+#
+# <details><summary>Hint 1</summary>Which line of hers must not be repeated?</details>
+# <details><summary>Hint 2</summary>A line above the loop is run once.</details>
+# <details><summary>Hint 3</summary>Everything else stays: <code>zero_grad()</code>, <code>backward()</code>, <code>step()</code>, and the mean of <code>F.softplus(-signed)</code>.</details>
+# <details><summary>Solution idea</summary>Move <code>preferred = people()</code> above the loop.</details>
+
+# %% nbgrader={"grade_id": "mended_training", "solution": true}
+def mended_training(model, optimizer, first, second, people, steps):
+    """Train on labels that people gave once.
+
+    Args:
+        model: (n, d) features -> (n,) rewards.
+        optimizer: of the model's parameters.
+        first, second: (n, d) features of the two texts of each pair.
+        people: a call asks people: (n,) bool, whether the first text is preferred.
+        steps: how many.
+
+    Returns:
+        A list of the losses before each step.
+    """
+    ### BEGIN SOLUTION
+    preferred = people()
+    losses = []
+    for _ in range(steps):
+        margin = model(first) - model(second)
+        loss = F.softplus(-torch.where(preferred, margin, -margin)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_mended_training", "grade": true, "locked": true, "points": 2}
+check.mended_training(mended_training)
+
+# %% tags=["experiment"]
+train, held_out = (
+    experiments.draw_world(2000, 0, device),
+    experiments.draw_held_out(0, device),
+)
+mine = experiments.attempt(
+    partial(experiments.train_network, mended_training, train, 0.2, 0),
+    "your mended_training",
+)
+if mine:
+    margin = experiments.margins(mine[0], held_out)
+    scores = statistics.expected_scores(margin, held_out.p)
+    print(f"with your mended_training: held-out accuracy {scores.accuracy:.3f}")
 
 # %% [markdown]
 # ## 6. Ties
+#
+# *Time to here: 130 minutes.*
 #
 # "Both are equally good" is an answer, too. A model with two outcomes has no place for it. Two common ways around:
 # - **drop** the ties, and fit Bradley-Terry to the rest;
@@ -613,10 +901,10 @@ predict.compare("better_number")
 # Ties are likeliest between equals, and $\nu$ says how likely: at equal worth $P(\text{tie}) = \nu / (2 + \nu)$.
 
 # %% [markdown]
-# ### TODO 4: the likelihood of ties
+# ### TODO 6: the likelihood of ties
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | train on "both equally good" |
 # | Difficulty, importance | medium, high |
 # | Time | 15 minutes |
@@ -639,6 +927,7 @@ predict.compare("better_number")
 # <details><summary>Hint 3</summary><code>torch.stack([...], dim=1)</code> makes an <code>(n, 3)</code> tensor of scores, in the order of the outcomes.</details>
 # <details><summary>Solution idea</summary><code>F.cross_entropy(scores, outcome)</code> takes the scores and the outcomes as they are, and returns the mean.</details>
 
+
 # %% nbgrader={"grade_id": "davidson_nll", "solution": true}
 def davidson_nll(ability_i, ability_j, log_nu, outcome):
     """Mean negative log-likelihood of comparisons with ties, in Davidson's model.
@@ -656,6 +945,7 @@ def davidson_nll(ability_i, ability_j, log_nu, outcome):
     tie = log_nu + (ability_i + ability_j) / 2
     return F.cross_entropy(torch.stack([ability_i, ability_j, tie], dim=1), outcome)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade_id": "check_davidson_nll", "grade": true, "locked": true, "points": 2}
 check.davidson_nll(davidson_nll)
@@ -680,8 +970,14 @@ for name, values in {
     "ties dropped": statistics.fit_bradley_terry(games, 0.0),
     "ties halved": statistics.fit_bradley_terry(games, 0.5),
 }.items():
-    print(f"{name:13s}" + "".join(f" {worth:.4f}" for worth in torch.softmax(values, dim=0).tolist()))
-print(f"nu = {math.exp(log_nu):.4f}   (Davidson, 1970: .1388 .1730 .1617 .1654 .1587 .2024, nu = .7468)")
+    print(
+        f"{name:13s}"
+        + "".join(f" {worth:.4f}" for worth in torch.softmax(values, dim=0).tolist())
+    )
+print(
+    f"nu = {math.exp(log_nu):.4f}   (Davidson, 1970: .1388 .1730 .1617 .1654 .1587 "
+    ".2024, nu = .7468)"
+)
 
 # %% [markdown]
 # Davidson's numbers come back to all four decimals. The other three fits put the brands in the same order. Do the
@@ -689,11 +985,17 @@ print(f"nu = {math.exp(log_nu):.4f}   (Davidson, 1970: .1388 .1730 .1617 .1654 .
 # a model that has three free probabilities for each of the 15 pairs, which no model can beat on these data.
 
 # %% tags=["experiment"]
-davidson = statistics.davidson_log_probabilities(abilities[games.first], abilities[games.second], torch.tensor(log_nu).double())
-rao_kupper = statistics.rao_kupper_log_probabilities(
-    rk_abilities[games.first], rk_abilities[games.second], torch.tensor(log_theta).double()
+davidson = statistics.davidson_log_probabilities(
+    abilities[games.first], abilities[games.second], torch.tensor(log_nu).double()
 )
-counts = torch.zeros(6, 6, 3, dtype=torch.float64).index_put_(tuple(games), torch.ones(()).double(), accumulate=True)
+rao_kupper = statistics.rao_kupper_log_probabilities(
+    rk_abilities[games.first],
+    rk_abilities[games.second],
+    torch.tensor(log_theta).double(),
+)
+counts = torch.zeros(6, 6, 3, dtype=torch.float64).index_put_(
+    tuple(games), torch.ones(()).double(), accumulate=True
+)
 played = counts.sum(dim=2)
 shares = torch.bincount(games.outcome).double() / len(games.outcome)
 alike = torch.stack([(1 - shares[2]) / 2, (1 - shares[2]) / 2, shares[2]])
@@ -706,20 +1008,31 @@ print(f"               free       {-free / len(games.outcome):.4f}")
 gap = torch.linspace(-4, 4, 161, dtype=torch.float64)
 zero = torch.zeros_like(gap)
 tie_curves = {
-    "Davidson": statistics.davidson_log_probabilities(gap, zero, torch.tensor(log_nu).double())[:, 2].exp(),
-    "Rao and Kupper": statistics.rao_kupper_log_probabilities(gap, zero, torch.tensor(log_theta).double())[:, 2].exp(),
+    "Davidson": statistics.davidson_log_probabilities(
+        gap, zero, torch.tensor(log_nu).double()
+    )[:, 2].exp(),
+    "Rao and Kupper": statistics.rao_kupper_log_probabilities(
+        gap, zero, torch.tensor(log_theta).double()
+    )[:, 2].exp(),
 }
 i, j = torch.nonzero(played, as_tuple=True)
 rate = counts[i, j, 2] / played[i, j]
-observed = (abilities[i] - abilities[j], rate, (rate * (1 - rate) / played[i, j]).sqrt())
+observed = (
+    abilities[i] - abilities[j],
+    rate,
+    (rate * (1 - rate) / played[i, j]).sqrt(),
+)
 rl.plots.show(
     figures.plot_tie_probability(
-        gap.numpy(), {name: curve.numpy() for name, curve in tie_curves.items()},
+        gap.numpy(),
+        {name: curve.numpy() for name, curve in tie_curves.items()},
         tuple(part.numpy() for part in observed),
         "Six puddings can't tell the two models of ties apart: they are too alike",
     ),
-    alt=f"Both curves peak near {tie_curves['Davidson'].max():.2f} where the abilities are equal. Davidson's falls more slowly on "
-    f"both sides. The {len(rate)} observed shares, from {rate.min():.2f} to {rate.max():.2f}, lie within "
+    alt=f"Both curves peak near {tie_curves['Davidson'].max():.2f} where the abilities "
+    "are equal. Davidson's falls more slowly on "
+    f"both sides. The {len(rate)} observed shares, from {rate.min():.2f} to "
+    f"{rate.max():.2f}, lie within "
     f"{observed[0].abs().max():.1f} of the centre, where the curves coincide.",
 )
 
@@ -749,14 +1062,26 @@ FITS = {
     "ties halved": lambda games: statistics.fit_bradley_terry(games, 0.5),
 }
 for league, log_tie in (("Davidson", 0.0), ("Rao and Kupper", 0.6)):
-    drawn = [experiments.draw_games(league, truth, log_tie, 400, seed) for seed in range(5)]
+    drawn = [
+        experiments.draw_games(league, truth, log_tie, 400, seed) for seed in range(5)
+    ]
     ties = np.mean([(games.outcome == 2).double().mean() for games in drawn])
-    print(f"a league after {league}, {ties:.0%} ties; scale of the fitted abilities (1 is right):")
+    print(
+        f"a league after {league}, {ties:.0%} ties; scale of the fitted abilities (1 "
+        "is right):"
+    )
     for name, fit in FITS.items():
         fitted = [fit(games) for games in drawn]
-        scale = [(abilities @ truth / truth.square().sum()).item() for abilities in fitted]
-        right = sum(torch.equal(abilities.argsort(), torch.arange(6)) for abilities in fitted)
-        print(f"  {name:15s} {min(scale):.2f} to {max(scale):.2f}; true order in {right} of {len(drawn)}")
+        scale = [
+            (abilities @ truth / truth.square().sum()).item() for abilities in fitted
+        ]
+        right = sum(
+            torch.equal(abilities.argsort(), torch.arange(6)) for abilities in fitted
+        )
+        print(
+            f"  {name:15s} {min(scale):.2f} to {max(scale):.2f}; true order in {right} "
+            f"of {len(drawn)}"
+        )
 predict.compare("half_a_win")
 
 # %% [markdown]
@@ -775,6 +1100,8 @@ predict.compare("half_a_win")
 # %% [markdown]
 # ## 7. Calibration
 #
+# *Time to here: 155 minutes.*
+#
 # A model says 0.8 on a hundred pairs. If it means what it says, about 80 of them go that way. A model for which this
 # holds at every probability is **calibrated**.
 #
@@ -787,10 +1114,10 @@ predict.compare("half_a_win")
 # order of the two texts must not depend on the label. In our world the first text is the one that was drawn first.
 
 # %% [markdown]
-# ### TODO 5: the calibration report
+# ### TODO 7: the calibration report
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | do the probabilities mean what they say? |
 # | Difficulty, importance | medium, high |
 # | Time | 20 minutes |
@@ -820,9 +1147,10 @@ predict.compare("half_a_win")
 # <details><summary>Hint 3</summary>Loop over the bins; <code>inside = index == k</code> selects the pairs of one; skip it if none is inside.</details>
 # <details><summary>Solution idea</summary>For each bin with pairs, append mean, rate and count to the curve. The ECE is a sum over the curve.</details>
 
+
 # %% nbgrader={"grade_id": "calibration", "solution": true}
 def calibration(probabilities, outcomes, bins):
-    """Expected calibration error, Brier score and the points of the reliability diagram.
+    """Expected calibration error, Brier score, points of the reliability diagram.
 
     Args:
         probabilities: (n,) float tensor from 0 to 1.
@@ -830,7 +1158,8 @@ def calibration(probabilities, outcomes, bins):
         bins: number of equal-width bins on [0, 1].
 
     Returns:
-        A dict with `ece`, `brier` and `curve`, a list of (mean probability, observed rate, count).
+        A dict with `ece`, `brier` and `curve`, a list of
+        (mean probability, observed rate, count).
     """
     ### BEGIN SOLUTION
     happened = outcomes.double()
@@ -841,12 +1170,16 @@ def calibration(probabilities, outcomes, bins):
         count = inside.sum().item()
         if count == 0:
             continue
-        mean, rate = probabilities[inside].double().mean().item(), happened[inside].mean().item()
+        mean, rate = (
+            probabilities[inside].double().mean().item(),
+            happened[inside].mean().item(),
+        )
         curve.append((mean, rate, count))
         ece += count / len(probabilities) * abs(mean - rate)
     brier = ((probabilities - happened) ** 2).mean().item()
     return {"ece": ece, "brier": brier, "curve": curve}
     ### END SOLUTION
+
 
 # %% nbgrader={"grade_id": "check_calibration", "grade": true, "locked": true, "points": 2}
 check.calibration(calibration)
@@ -878,8 +1211,15 @@ for column, n in enumerate(SIZES):
 shown.perfect_forecaster(SIZES, measured, expected)
 for n in (100, 10_000):
     column = SIZES.index(n)
-    print(f"{n:6,} labels: ECE {measured[:, column].min():.3f} to {measured[:, column].max():.3f}, ", end="")
-    print(f"mean {measured[:, column].mean():.3f}, calculated {expected[column]:.3f}, true value 0")
+    print(
+        f"{n:6,} labels: ECE {measured[:, column].min():.3f} to "
+        f"{measured[:, column].max():.3f}, ",
+        end="",
+    )
+    print(
+        f"mean {measured[:, column].mean():.3f}, calculated {expected[column]:.3f}, "
+        "true value 0"
+    )
 predict.compare("ece", measured[:, SIZES.index(100)].mean())
 
 # %% [markdown]
@@ -904,46 +1244,68 @@ predict.compare("ece", measured[:, SIZES.index(100)].mean())
 # %% tags=["experiment"]
 predict("temperature", ...)  # in place of the dots: 1, 2 or 3
 
+
 # %% tags=["experiment"]
 def scaled_network(seed):
-    """The plain network before and after temperature scaling: held-out pairs, T and margins."""
-    no_slips = experiments.Regime("network, 2,000 pairs, no slips", "network", 2000, 0.0)
+    """The plain network and temperature scaling: held-out pairs, T and margins."""
+    no_slips = experiments.Regime(
+        "network, 2,000 pairs, no slips", "network", 2000, 0.0
+    )
     model, _, _ = experiments.run_regime(no_slips, experiments.plain, seed, device)
-    validation, held_out = experiments.draw_held_out(1000 + seed, device, 1000), experiments.draw_held_out(seed, device)
+    validation, held_out = (
+        experiments.draw_held_out(1000 + seed, device, 1000),
+        experiments.draw_held_out(seed, device),
+    )
     labels = experiments.draw_labels(validation.p, 0.0, 1000 + seed)
-    temperature = statistics.fit_temperature(experiments.margins(model, validation), labels)
+    temperature = statistics.fit_temperature(
+        experiments.margins(model, validation), labels
+    )
     return held_out, temperature, experiments.margins(model, held_out)
 
 
 for seed in range(3):
     held_out, temperature, margin = scaled_network(seed)
-    before, after = (statistics.expected_scores(m, held_out.p) for m in (margin, margin / temperature))
+    before, after = (
+        statistics.expected_scores(m, held_out.p)
+        for m in (margin, margin / temperature)
+    )
     floor = statistics.limits(held_out.p)
     print(f"seed {seed}: T = {temperature:.1f}")
     for name in ("accuracy", "brier", "log_loss"):
         values = (getattr(scores, name) for scores in (before, after, floor))
-        print("   {:9s} before {:.3f}, after {:.3f}, limit {:.3f}".format(name, *values))
+        print(
+            "   {:9s} before {:.3f}, after {:.3f}, limit {:.3f}".format(name, *values)
+        )
 predict.compare("temperature")
 
 # %% tags=["experiment"]
 labels = experiments.draw_labels(held_out.p, 0.0, 77)
 reports = {
     "plain network": statistics.calibration(torch.sigmoid(margin), labels, 10),
-    f"after division by T = {temperature:.1f}": statistics.calibration(torch.sigmoid(margin / temperature), labels, 10),
+    f"after division by T = {temperature:.1f}": statistics.calibration(
+        torch.sigmoid(margin / temperature), labels, 10
+    ),
     "the true p": statistics.calibration(held_out.p, labels, 10),
 }
 surest = reports["plain network"]["curve"][-1]
 rl.plots.show(
     figures.plot_reliability(
-        reports, f"One number mends the calibration; the Brier score stays above its floor, {statistics.limits(held_out.p).brier:.3f}"
+        reports,
+        "One number mends the calibration; the Brier score stays above its floor, "
+        f"{statistics.limits(held_out.p).brier:.3f}",
     ),
-    alt="Three reliability diagrams. The plain network's is much flatter than the diagonal: where it says "
-    f"{surest[0]:.2f}, about {surest[1]:.2f} happen. After temperature scaling the points lie close to the diagonal, for the "
+    alt="Three reliability diagrams. The plain network's is much flatter than the "
+    "diagonal: where it says "
+    f"{surest[0]:.2f}, about {surest[1]:.2f} happen. After temperature scaling the "
+    "points lie close to the diagonal, for the "
     "true p on it.",
 )
 for name, report in reports.items():
     print(f"{name:26s} ECE {report['ece']:.3f}, Brier score {report['brier']:.3f}")
-print(f"ECE of a calibrated forecaster on as many labels: about {statistics.expected_ece(held_out.p, 10):.3f}")
+print(
+    "ECE of a calibrated forecaster on as many labels: about "
+    f"{statistics.expected_ece(held_out.p, 10):.3f}"
+)
 
 # %% [markdown]
 # <details><summary>What came out</summary>
@@ -959,8 +1321,13 @@ print(f"ECE of a calibrated forecaster on as many labels: about {statistics.expe
 #
 # </details>
 
+# %% tags=["experiment"]
+points_so_far(check)
+
 # %% [markdown]
 # ## 8. Reflection and next steps
+#
+# *Time to here: 185 minutes.*
 #
 # **What to remember**
 # 1. When people disagree, the best possible accuracy is E[max(p, 1-p)], the Brier floor E[p(1-p)], the floor of the
@@ -971,6 +1338,23 @@ print(f"ECE of a calibrated forecaster on as many labels: about {statistics.expe
 # 4. Ties are a third outcome. Halving them shrinks the rewards; whether dropping them is right depends on how ties
 #    arise.
 # 5. An ECE is biased upward. Compare it with what a calibrated forecaster would show.
+#
+# **Five quick questions.** Answer before you open.
+#
+# 1. Two people agree on 72 % of pairs. Can a model agree with a person on 75 %?
+# <details><summary>Answer</summary>Yes. The model may always name the likelier side; a person has moods. The ceiling is E[max(p, 1-p)].</details>
+#
+# 2. p = 0.9, and 20 % of labels are flipped. How often does the label say "first"?
+# <details><summary>Answer</summary>0.9 · 0.8 + 0.1 · 0.2 = 0.74.</details>
+#
+# 3. Smoothing with s = 0.2 where 20 % of the labels are flipped: does it take the noise out?
+# <details><summary>Answer</summary>No. It puts the same noise in a second time: rewards shrink more than with the plain loss.</details>
+#
+# 4. A forecaster says 0.5 for every pair. Its ECE, and its Brier score?
+# <details><summary>Answer</summary>If the first text wins half of the pairs, the ECE is about 0: it is calibrated. The Brier score is 0.25, that of guessing.</details>
+#
+# 5. A perfect forecaster on 100 labels with 10 bins: is its ECE 0?
+# <details><summary>Answer</summary>No, about 0.1. Observed rates miss by chance, and absolute values do not cancel. Compare with <code>expected_ece</code>.</details>
 #
 # **Think about it.** Three questions, two points each, marked by hand. Two or three sentences each are enough.
 

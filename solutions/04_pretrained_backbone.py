@@ -2,6 +2,8 @@
 # # Lesson 4: A pretrained backbone
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={{repository}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{{owner_and_name}}/{{tag}}?urlpath=lab/tree/notebooks/{{lesson}}.ipynb)
 #
 # **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
 # [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
@@ -20,6 +22,11 @@
 #
 # **You need** lesson 1, and a rough idea of what attention does. **Time:** about 90 minutes. The whole
 # notebook runs in under two minutes on two CPU cores, and unchanged on a GPU.
+#
+# **In two minutes, if lesson 1 is some time ago.** A *reward model* gives every text one number. It is trained on pairs, of which a judge
+# preferred one text, by the *Bradley-Terry loss* $-\log\sigma(r_{\text{preferred}} - r_{\text{rejected}})$. *Held-out accuracy* is the share of
+# new pairs in which the preferred text has the higher reward. And *attention*: for each token, a layer computes a weight for every token that it may
+# see, and takes the weighted mean of their vectors. A *causal* model may see earlier tokens only.
 
 # %%
 # Set-up. Run this cell first; running it again does no harm.
@@ -48,7 +55,7 @@ from torch import nn
 import reward_lab as rl
 from reward_lab import language
 from reward_lab.language import ecosystem, grammar
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson04 import check, experiments, figures, predict
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
@@ -66,6 +73,8 @@ device = start(SEED)
 
 # %% [markdown]
 # ## 2. A language with a story
+#
+# *Time to here: 5 minutes.*
 #
 # We need a world in which meaning matters and is known. Here is a small one. A story names its hero, then tells of two
 # deeds:
@@ -117,7 +126,6 @@ for better, worse in zip(preferred, rejected, strict=True):
 predict("bag_of_words", ...)  # in place of the dots: a number from 0 to 1
 
 # %% tags=["experiment"]
-
 def with_coin(reward_preferred, reward_rejected):
     """Accuracy if a coin decides where the rewards are tied."""
     margin = reward_preferred - reward_rejected
@@ -126,15 +134,28 @@ def with_coin(reward_preferred, reward_rejected):
 
 vocab_size = len(grammar.WORDS)
 for kind, same_words in (("twins", True), ("unrelated", False)):
-    pairs = tuple(part.to(device) for part in grammar.story_pairs(10_000, 7, same_words))
-    new_pairs = tuple(part.to(device) for part in experiments.held_out_story_pairs(same_words))
+    pairs = tuple(
+        part.to(device) for part in grammar.story_pairs(10_000, 7, same_words)
+    )
+    new_pairs = tuple(
+        part.to(device) for part in experiments.held_out_story_pairs(same_words)
+    )
     weights = rl.fit_linear_bradley_terry(*pairs, vocab_size=vocab_size)
     linear = with_coin(*(rl.linear_reward(weights, part) for part in new_pairs))
     torch.manual_seed(SEED)
     network = rl.RewardModel(vocab_size, embed_dim=64, hidden_dim=128)
-    rl.train_reward_model(network, pairs, new_pairs, rl.TrainConfig(epochs=4, batch_size=64, log_every=0), device)
+    rl.train_reward_model(
+        network,
+        pairs,
+        new_pairs,
+        rl.TrainConfig(epochs=4, batch_size=64, log_every=0),
+        device,
+    )
     neural = with_coin(*(rl.score_in_batches(network, part) for part in new_pairs))
-    print(f"{kind:>9}: held-out accuracy of the linear fit {linear:.3f}, of lesson 1's network {neural:.3f}, oracle 1.000")
+    print(
+        f"{kind:>9}: held-out accuracy of the linear fit {linear:.3f}, of lesson 1's "
+        f"network {neural:.3f}, oracle 1.000"
+    )
 predict.compare("bag_of_words", neural)
 
 # %% [markdown]
@@ -150,6 +171,8 @@ predict.compare("bag_of_words", neural)
 
 # %% [markdown]
 # ## 3. Learning to read: next-token prediction
+#
+# *Time to here: 10 minutes.*
 #
 # A language model is trained on the simplest of tasks: given the tokens so far, which one comes next? Nobody has to
 # label anything, because the text itself holds the answer.
@@ -184,7 +207,7 @@ for ids in grammar.draw_corpus(4, torch.Generator().manual_seed(SEED)):
 # ### TODO 1: the next-token loss
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the loss that every language model is pretrained with |
 # | Difficulty, importance | medium, very high |
 # | Time | 15 minutes |
@@ -235,6 +258,8 @@ check.next_token_loss(next_token_loss)
 # %% [markdown]
 # ## 4. Pretraining
 #
+# *Time to here: 30 minutes.*
+#
 # The model is a tiny causal transformer: two layers, 64 numbers a token. *Causal* means that a token sees only
 # the tokens before it.
 
@@ -259,14 +284,24 @@ predict("grammar_and_meaning", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
 language_model = experiments.Pretraining(SEED, device=device)
-print(f"best possible loss {grammar.best_corpus_loss():.3f} nats per token; always guessing calm: {0.3**2 + 2 * 0.35**2:.3f} right")
+print(
+    f"best possible loss {grammar.best_corpus_loss():.3f} nats per token; always "
+    f"guessing calm: {0.3**2 + 2 * 0.35**2:.3f} right"
+)
 _ = language_model.run(400, log_every=50)
 
 # %% tags=["experiment"]
 history = language_model.run(400)
 lm = language_model.model
-print(f"{sum(p.numel() for p in lm.parameters()):,} parameters, {history.seconds:.0f} s in all")
-print(f"pretrained: loss {history.loss[-1]:.3f} (best possible {grammar.best_corpus_loss():.3f}), ", end="")
+print(
+    f"{sum(p.numel() for p in lm.parameters()):,} parameters, {history.seconds:.0f} s "
+    "in all"
+)
+print(
+    f"pretrained: loss {history.loss[-1]:.3f} (best possible "
+    f"{grammar.best_corpus_loss():.3f}), ",
+    end="",
+)
 print(f"mood right in {history.mood_accuracy[-1]:.3f} (best possible 1.000)")
 predict.compare("grammar_and_meaning")
 
@@ -301,15 +336,22 @@ def without_shift(logits, token_ids, attention_mask):
     return F.cross_entropy(logits[real], token_ids[real])
 
 
-wrong = experiments.Pretraining(SEED, total_steps=150, device=device, loss_fn=without_shift)
+wrong = experiments.Pretraining(
+    SEED, total_steps=150, device=device, loss_fn=without_shift
+)
 wrong.run(150, log_every=0)
 ids = grammar.draw_corpus(500, torch.Generator().manual_seed(0)).to(device)
 mask = ids != grammar.PAD_ID
 with torch.no_grad():
     logits = wrong.model(ids, mask)
 print(f"the colleague's loss on new stories: {without_shift(logits, ids, mask):.4f}")
-print(f"next-token loss of the same model: {language.next_token_loss(logits, ids, mask):.2f}")
-print(f"mood right in {experiments.mood_accuracy(wrong.model, device):.3f} of new stories")
+print(
+    "next-token loss of the same model: "
+    f"{language.next_token_loss(logits, ids, mask):.2f}"
+)
+print(
+    f"mood right in {experiments.mood_accuracy(wrong.model, device):.3f} of new stories"
+)
 predict.compare("no_shift", without_shift(logits, ids, mask))
 
 # %% [markdown]
@@ -321,6 +363,8 @@ predict.compare("no_shift", without_shift(logits, ids, mask))
 # %% [markdown]
 # ## 5. From language model to reward model
 #
+# *Time to here: 35 minutes.*
+#
 # Now the change of heads. The backbone gives a vector for each token. Which one should the reward be read from? In a
 # causal model only the **last** token has seen the whole text. In a batch, texts of different lengths are padded, so
 # the last token is not always in the last place:
@@ -331,11 +375,20 @@ predict.compare("no_shift", without_shift(logits, ids, mask))
 # | padding on the left | - | - | fox | fed | **owl** | 0 0 1 1 1 |
 # | a full row | fox | never | fed | owl | **.** | 1 1 1 1 1 |
 
+# %% tags=["experiment"]
+rl.plots.show(
+    figures.plot_two_heads(),
+    alt="Diagram: the tokens fox, fed, owl, a dot and padding go into the backbone, "
+    "which gives each a vector. The language model head reads every real token's "
+    "vector. The reward head reads only the dot's, the last real token's, and gives "
+    "one number.",
+)
+
 # %% [markdown]
 # ### TODO 2: the last real token
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the vector that the reward is read from |
 # | Difficulty, importance | medium, high |
 # | Time | 10 minutes |
@@ -385,7 +438,7 @@ check.last_token_pool(last_token_pool)
 # ### TODO 3: a scalar head on a backbone
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the reward model of RLHF, whole |
 # | Difficulty, importance | medium, very high |
 # | Time | 15 minutes |
@@ -426,7 +479,9 @@ class RewardFromBackbone(nn.Module):
         """(batch, seq) int64, twice -> (batch,) rewards."""
         ### BEGIN SOLUTION
         hidden = self.backbone(token_ids, attention_mask)
-        return self.reward_head(language.last_token_pool(hidden, attention_mask)).squeeze(-1)
+        return self.reward_head(
+            language.last_token_pool(hidden, attention_mask)
+        ).squeeze(-1)
         ### END SOLUTION
 
 # %% nbgrader={"grade_id": "check_RewardFromBackbone", "grade": true, "locked": true, "points": 3}
@@ -438,6 +493,8 @@ check.RewardFromBackbone(RewardFromBackbone)
 
 # %% [markdown]
 # ## 6. How many pairs does pretraining save?
+#
+# *Time to here: 65 minutes.*
 #
 # Three models, all with the same architecture:
 # - **scratch**: a backbone with random weights, trained together with the head;
@@ -453,7 +510,7 @@ check.RewardFromBackbone(RewardFromBackbone)
 # ### TODO 4: the comparison
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | a curve with its spread, in place of one lucky run |
 # | Difficulty, importance | easy, high |
 # | Time | 10 minutes |
@@ -515,12 +572,20 @@ SIZES, SEEDS = list(experiments.STEPS), [0, 1, 2]
 
 @functools.cache  # the cells below train; the last one only summarises
 def accuracy_of(method, n_pairs, seed):
-    """Train one reward model and return its held-out accuracy, with a line for each run."""
+    """Held-out accuracy of one newly trained reward model; prints a line."""
     scratch = method == "scratch"
-    backbone = experiments.new_language_model(1000 + seed).backbone if scratch else lm.backbone
-    model = experiments.train_from(backbone, n_pairs, seed, freeze=method == "frozen", device=device)
+    backbone = (
+        experiments.new_language_model(1000 + seed).backbone if scratch else lm.backbone
+    )
+    model = experiments.train_from(
+        backbone, n_pairs, seed, freeze=method == "frozen", device=device
+    )
     accuracy = experiments.held_out_accuracy(model, device)
-    print(f"{method:>10}, {n_pairs:6,} pairs, seed {seed}: held-out accuracy {accuracy:.3f}", flush=True)
+    print(
+        f"{method:>10}, {n_pairs:6,} pairs, seed {seed}: held-out accuracy "
+        f"{accuracy:.3f}",
+        flush=True,
+    )
     return accuracy
 
 
@@ -567,20 +632,35 @@ for n_pairs in SIZES:
 
 # %% tags=["experiment"]
 results = {
-    "fine-tuned": language.data_efficiency(SIZES, functools.partial(accuracy_of, "fine-tuned"), SEEDS),
-    "frozen": language.data_efficiency(SIZES, functools.partial(accuracy_of, "frozen"), SEEDS),
-    "scratch": language.data_efficiency(SIZES, functools.partial(accuracy_of, "scratch"), SEEDS),
+    "fine-tuned": language.data_efficiency(
+        SIZES, functools.partial(accuracy_of, "fine-tuned"), SEEDS
+    ),
+    "frozen": language.data_efficiency(
+        SIZES, functools.partial(accuracy_of, "frozen"), SEEDS
+    ),
+    "scratch": language.data_efficiency(
+        SIZES, functools.partial(accuracy_of, "scratch"), SEEDS
+    ),
 }
 print("pairs      " + "".join(f"{name:>20}" for name in results))
 for n_pairs in SIZES:
     rows = [result[n_pairs] for result in results.values()]
-    print(f"{n_pairs:6,}     " + "".join(f"{row['mean']:>12.3f} +- {row['std']:.3f}" for row in rows))
+    print(
+        f"{n_pairs:6,}     "
+        + "".join(f"{row['mean']:>12.3f} +- {row['std']:.3f}" for row in rows)
+    )
 print("oracle 1.000, bag of words 0.500")
 
 few, many = results["frozen"][50]["mean"], results["scratch"][10_000]["mean"]
-enough = next((f"{n:,}" for n in SIZES if results["scratch"][n]["mean"] >= few), f"more than {SIZES[-1]:,}, with these steps")
+enough = next(
+    (f"{n:,}" for n in SIZES if results["scratch"][n]["mean"] >= few),
+    f"more than {SIZES[-1]:,}, with these steps",
+)
 predict.compare("scratch_needs", enough)
-ends = {name: (result[SIZES[0]]["mean"], result[SIZES[-1]]["mean"]) for name, result in results.items()}
+ends = {
+    name: (result[SIZES[0]]["mean"], result[SIZES[-1]]["mean"])
+    for name, result in results.items()
+}
 rl.plots.show(
     figures.plot_data_efficiency(
         results,
@@ -589,7 +669,9 @@ rl.plots.show(
         f"from scratch ({many:.2f}) in {experiments.STEPS[SIZES[-1]]} steps",
     ),
     alt=f"Held-out accuracy against training pairs, {SIZES[0]} to {SIZES[-1]:,}: "
-    + "; ".join(f"{name} from {first:.2f} to {last:.2f}" for name, (first, last) in ends.items())
+    + "; ".join(
+        f"{name} from {first:.2f} to {last:.2f}" for name, (first, last) in ends.items()
+    )
     + ". The curves of fine-tuned and frozen cross.",
 )
 
@@ -610,16 +692,33 @@ rl.plots.show(
 
 # %% tags=["experiment"]
 longer = experiments.train_from(
-    experiments.new_language_model(1000).backbone, 10_000, seed=0, steps=2 * experiments.STEPS[10_000], device=device
+    experiments.new_language_model(1000).backbone,
+    10_000,
+    seed=0,
+    steps=2 * experiments.STEPS[10_000],
+    device=device,
 )
-print(f"scratch, 10,000 pairs, twice the steps: {experiments.held_out_accuracy(longer, device):.3f}")
-print(f"scratch, 10,000 pairs, as before:       {accuracy_of('scratch', 10_000, 0):.3f}")
+print(
+    "scratch, 10,000 pairs, twice the steps: "
+    f"{experiments.held_out_accuracy(longer, device):.3f}"
+)
+print(
+    f"scratch, 10,000 pairs, as before:       {accuracy_of('scratch', 10_000, 0):.3f}"
+)
 
 # %% tags=["experiment"]
-long_on_few = experiments.train_from(experiments.new_language_model(1000).backbone, 50, seed=0, steps=150, device=device)
+long_on_few = experiments.train_from(
+    experiments.new_language_model(1000).backbone, 50, seed=0, steps=150, device=device
+)
 train_pairs = (part.to(device) for part in grammar.story_pairs(50, seed=0))
-on_training = rl.preference_accuracy(*(rl.score_in_batches(long_on_few, part) for part in train_pairs))
-print(f"scratch, 50 pairs, five times the steps: {experiments.held_out_accuracy(long_on_few, device):.3f}", end="")
+on_training = rl.preference_accuracy(
+    *(rl.score_in_batches(long_on_few, part) for part in train_pairs)
+)
+print(
+    "scratch, 50 pairs, five times the steps: "
+    f"{experiments.held_out_accuracy(long_on_few, device):.3f}",
+    end="",
+)
 print(f" (training accuracy {on_training:.3f})")
 
 # %% [markdown]
@@ -629,6 +728,8 @@ print(f" (training accuracy {on_training:.3f})")
 
 # %% [markdown]
 # ## 7. The same with the tools of the trade
+#
+# *Time to here: 85 minutes.*
 #
 # This section is not graded. It shows how the parts fit together, and no result: the model that it trains is tiny and
 # has read nothing, so it guesses. In practice nobody writes these parts by hand: `transformers` has the model with one
@@ -645,10 +746,19 @@ max_steps = 100
 folder = Path(tempfile.mkdtemp())
 missing = ecosystem.missing()
 if missing:
-    print("This section needs " + ", ".join(missing) + ". It is skipped; nothing else depends on it.")
+    print(
+        "This section needs "
+        + ", ".join(missing)
+        + ". It is skipped; nothing else depends on it."
+    )
 else:
-    for name, count, seed in (("train", 2000, 0), ("held_out", 500, experiments.HELD_OUT_SEED)):
-        ecosystem.write_jsonl(folder / f"{name}.jsonl", grammar.story_pairs(count, seed))
+    for name, count, seed in (
+        ("train", 2000, 0),
+        ("held_out", 500, experiments.HELD_OUT_SEED),
+    ):
+        ecosystem.write_jsonl(
+            folder / f"{name}.jsonl", grammar.story_pairs(count, seed)
+        )
     print((folder / "train.jsonl").read_text().splitlines()[0])
     if model_id is None:
         with ecosystem.quiet():
@@ -663,12 +773,16 @@ if not missing:
         from trl import RewardConfig, RewardTrainer
 
         train_set, held_out_set = (
-            Dataset.from_list([json.loads(line) for line in (folder / f"{name}.jsonl").open()])
+            Dataset.from_list(
+                [json.loads(line) for line in (folder / f"{name}.jsonl").open()]
+            )
             for name in ("train", "held_out")
         )
         torch.manual_seed(SEED)
         trainer = RewardTrainer(
-            model=AutoModelForSequenceClassification.from_pretrained(model_id, num_labels=1),
+            model=AutoModelForSequenceClassification.from_pretrained(
+                model_id, num_labels=1
+            ),
             processing_class=AutoTokenizer.from_pretrained(model_id),
             train_dataset=train_set,
             eval_dataset=held_out_set,
@@ -689,13 +803,23 @@ if not missing:
         )
         loss = trainer.train().training_loss
         report = trainer.evaluate()
-    print(f"RewardTrainer, {max_steps} steps: training loss {loss:.3f}, held-out loss {report['eval_loss']:.3f}, ", end="")
-    print(f"held-out accuracy {report['eval_accuracy']:.3f} (guessing: loss 0.693, accuracy 0.5)")
+    print(
+        f"RewardTrainer, {max_steps} steps: training loss {loss:.3f}, held-out loss "
+        f"{report['eval_loss']:.3f}, ",
+        end="",
+    )
+    print(
+        f"held-out accuracy {report['eval_accuracy']:.3f} (guessing: loss 0.693, "
+        "accuracy 0.5)"
+    )
 
 # %% [markdown]
 # The tiny model knows nothing of the language, so this is the *scratch* row of our table once more, and it guesses.
 # The parts are those that you wrote: a backbone, the last real token, one linear layer (called `score` there), and
 # the Bradley-Terry loss.
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 8. Reflection and next steps
@@ -711,6 +835,23 @@ if not missing:
 # 3. Few pairs: freeze the backbone. Many: fine-tune it.
 # 4. Read the reward from the last real token, and pass the mask everywhere.
 # 5. A loss on new text below its entropy means a leak. On training text it can also mean that it was learnt by heart.
+#
+# **Five quick questions.** Answer before you open.
+#
+# 1. A text has 12 tokens. How many predictions does the next-token loss look at?
+# <details><summary>Answer</summary>11. The logits at each token but the last are held against the token after it. Nothing predicts the first.</details>
+#
+# 2. Why is the reward read at the last token, and not at the first?
+# <details><summary>Answer</summary>Tokens look back only. The last one has seen the whole text, the first one nothing but itself.</details>
+#
+# 3. A batch is padded on the right, and `hidden[:, -1]` is pooled. Which rewards are right?
+# <details><summary>Answer</summary>Those of the longest texts of the batch: they have no padding. All others are read from padding.</details>
+#
+# 4. `model.backbone.eval()` is called before training the head. Is the backbone frozen?
+# <details><summary>Answer</summary>No. It turns off dropout and the like. Its parameters still get gradients, and an optimizer that holds them moves them.</details>
+#
+# 5. Two curves over 3 seeds cross at 200 pairs, and the bands overlap there. Which one is better with 200 pairs?
+# <details><summary>Answer</summary>The figure does not say. Train both on the same seeds and look at the differences, or take more seeds.</details>
 #
 # **Think about it.** Two questions, two points each, marked by hand. Two or three sentences each are enough.
 

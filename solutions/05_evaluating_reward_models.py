@@ -2,6 +2,8 @@
 # # Lesson 5: Evaluating reward models
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={{repository}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{{owner_and_name}}/{{tag}}?urlpath=lab/tree/notebooks/{{lesson}}.ipynb)
 #
 # **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
 # [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
@@ -47,7 +49,7 @@ import torch
 from IPython.display import Code
 
 from reward_lab import statistics
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson05 import check, experiments, predict, shown, world
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
@@ -123,7 +125,9 @@ predict.compare("fair", sum(fair) / 5)
 for lam in BIASES:
     chosen = [experiments.best_of_16(m, device=device) for m in models[lam]]
     quality, length, highest = (sum(c) / 5 for c in zip(*chosen, strict=True))
-    print(f"bias {lam}: best of 16 has quality {quality:.2f}, {length:.1f} words", end="")
+    print(
+        f"bias {lam}: best of 16 has quality {quality:.2f}, {length:.1f} words", end=""
+    )
     print(f"; the best of the 16 has {highest:.2f}")
 
 # %% [markdown]
@@ -232,7 +236,9 @@ print(f"largest standard error: {max(m.standard_error for m in biased + longer):
 print("slope of the reward in the length alone, good answers longer")
 for lam, group in honest.items():
     print(f"bias {lam}:", *(f"{m.naive_slope:.3f}" for m in group))
-shown.recovered({"length independent of quality": measured, "good answers longer": honest})
+shown.recovered(
+    {"length independent of quality": measured, "good answers longer": honest}
+)
 
 # %% [markdown]
 # <details><summary>What the figure shows</summary>The edit finds the injected bias in both worlds, and so does the slope at equal quality. The
@@ -331,7 +337,10 @@ for lam in (0.0, *BIASES[1:]):
         d = experiments.duel(lam, seed=seed)
         found = statistics.length_controlled_win_rate(d.wins, d.length_difference)
         controlled.append((lam, d.wins.mean().item(), found, d.fair))
-        print(f"bias {lam}: raw {controlled[-1][1]:.3f}, length-controlled {found:.3f}", end="")
+        print(
+            f"bias {lam}: raw {controlled[-1][1]:.3f}, length-controlled {found:.3f}",
+            end="",
+        )
         print(f", judge without bias {d.fair:.3f}")
 shown.controlled(controlled)
 predict.compare("controlled", 100 * sum(c[2] for c in controlled[-5:]) / 5)
@@ -442,10 +451,16 @@ predict.compare("hard")
 Code(inspect.getsource(experiments.colleagues_benchmark), language="python")
 
 # %% tags=["experiment"]
-four = {lam: [experiments.best_of_4_scores(m, device=device) for m in models[lam]] for lam in BIASES}
+four = {
+    lam: [experiments.best_of_4_scores(m, device=device) for m in models[lam]]
+    for lam in BIASES
+}
 print(f"{len(four[0.0][0])} questions, a coin would get 0.25")
 for lam in BIASES:
-    print(f"bias {lam}:", *(f"{experiments.colleagues_benchmark(s):.3f}" for s in four[lam]))
+    print(
+        f"bias {lam}:",
+        *(f"{experiments.colleagues_benchmark(s):.3f}" for s in four[lam]),
+    )
 
 # %% [markdown]
 # Everybody is good, and the models without bias are perfect.
@@ -474,7 +489,11 @@ predict("bug", ...)  # in place of the dots: 1, 2 or 3
 for lam in BIASES:
     squeezed = [torch.sigmoid(s + 8).bfloat16() for s in four[lam]]
     ties = [(s == s.amax(dim=1, keepdim=True)).sum(dim=1) > 1 for s in squeezed]
-    print(f"bias {lam}: ties at the top", *(f"{t.double().mean():.2f}" for t in ties), end="")
+    print(
+        f"bias {lam}: ties at the top",
+        *(f"{t.double().mean():.2f}" for t in ties),
+        end="",
+    )
     raw = [(s == s.amax(dim=1, keepdim=True)).sum(dim=1) > 1 for s in four[lam]]
     print("; in the raw rewards", *(f"{t.double().mean():.2f}" for t in raw))
 predict.compare("bug")
@@ -511,7 +530,7 @@ predict.compare("bug")
 
 # %% nbgrader={"grade_id": "best_of_k_accuracy", "solution": true}
 def best_of_k_accuracy(scores):
-    """How often the right answer has the highest reward of k; ties at the top are shared.
+    """How often the right answer has the highest reward of k; ties are shared.
 
     Args:
         scores: (n, k) rewards, the right answer in column 0.
@@ -530,7 +549,10 @@ check.best_of_k_accuracy(best_of_k_accuracy)
 # %% tags=["experiment"]
 print(f"a model that has learnt nothing: {statistics.best_of_k_accuracy(nothing):.3f}")
 for lam in BIASES:
-    print(f"bias {lam}, mended:", *(f"{statistics.best_of_k_accuracy(s):.3f}" for s in four[lam]))
+    print(
+        f"bias {lam}, mended:",
+        *(f"{statistics.best_of_k_accuracy(s):.3f}" for s in four[lam]),
+    )
 shown.benchmarks(four)
 
 # %% [markdown]
@@ -543,7 +565,11 @@ shown.benchmarks(four)
 
 # %% tags=["experiment"]
 subsets = dict(zip(experiments.SAFETY, (0.9, 0.95, 0.9, 0.6, 0.7), strict=True))
-swapped = {**experiments.SAFETY, "xstest-should-refuse": 250, "xstest-should-respond": 154}
+swapped = {
+    **experiments.SAFETY,
+    "xstest-should-refuse": 250,
+    "xstest-should-respond": 154,
+}
 print(f"right counts: {experiments.section_score(subsets, experiments.SAFETY):.4f}")
 print(f"swapped counts: {experiments.section_score(subsets, swapped):.4f}")
 
@@ -623,7 +649,10 @@ for n in (50, 100, 200, 500, 1000, 2000, 5000):
     p = statistics.paired_test(a.cpu(), b.cpu())
     needed = needed or (n if p < 0.05 else None)
     alone = f"{int((a & ~b).sum()):4d} against {int((b & ~a).sum()):3d}"
-    print(f"{n:5d} pairs: accuracy {a.double().mean():.3f} and {b.double().mean():.3f}, ", end="")
+    print(
+        f"{n:5d} pairs: accuracy {a.double().mean():.3f} and {b.double().mean():.3f}, ",
+        end="",
+    )
     print(f"alone right {alone}, p = {p:.2g}")
 predict.compare("needed", needed)
 
@@ -641,7 +670,9 @@ predict.compare("needed", needed)
 
 # %% tags=["experiment"]
 draw = torch.Generator().manual_seed(11)
-before, after = world.with_one_more_filler(world.draw_answers(2000, draw).to(device), draw)
+before, after = world.with_one_more_filler(
+    world.draw_answers(2000, draw).to(device), draw
+)
 
 
 def card(functions, model):
@@ -676,7 +707,9 @@ mine += (best_of_k_accuracy, paired_test)
 rows = {}
 for lam in (0.0, 0.4):
     for name, ask in card(theirs, models[lam][0]).items():
-        own = experiments.attempt(lambda n=name, m=models[lam][0]: float(card(mine, m)[n]()), name)
+        own = experiments.attempt(
+            lambda n=name, m=models[lam][0]: float(card(mine, m)[n]()), name
+        )
         rows[f"{name}, bias {lam}"] = (ask(), own)
         told = "nothing yet" if own is None else f"{own:.4f}"
         print(f"{name}, bias {lam}: {ask():.4f}, yours: {told}")
@@ -693,6 +726,9 @@ shown.report_card(rows)
 # ```
 #
 # It tells accuracy with an interval, by subset, ties, calibration and what length is worth to the model. `--against other_model` adds the paired test.
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 8. Reflection and next steps

@@ -2,6 +2,8 @@
 # # Lesson 6: Policy gradients and PPO
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={{repository}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{{owner_and_name}}/{{tag}}?urlpath=lab/tree/notebooks/{{lesson}}.ipynb)
 #
 # **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
 # [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
@@ -23,6 +25,12 @@
 #
 # **You need** lesson 1 (the reward model), a little PyTorch, and expectations. **Time:** about two hours. The whole notebook
 # runs in about a minute on two CPU cores, and unchanged on a GPU.
+#
+# **In two minutes, if lesson 1 is some time ago.** A *reward model* gives every answer one number, and was fitted on pairs of which people preferred
+# one. Its number is the *learnt reward*. What people think on average is *gold*; here we know it. A *policy* is a language model that writes answers,
+# each with a probability, and the *reference* is the policy that we start from. An *expectation* $E_{y \sim \pi}[r(y)]$ is the mean reward of what the
+# policy writes. The *KL divergence* $E_{y \sim \pi}[\log \pi(y) - \log \pi_{\text{ref}}(y)]$ says, in nats, how far the policy is from the reference: 0 if they
+# agree, and never below.
 
 # %%
 # Set-up. Run this cell first; running it again does no harm.
@@ -44,7 +52,7 @@ from IPython.display import Code
 
 import reward_lab as rl
 from reward_lab import rlhf
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson06 import check, experiments, figures, predict, shown
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
@@ -63,9 +71,12 @@ device = start(SEED)
 # %%
 world = rlhf.help_desk()
 texts = world.sequences(device)  # (262144, 6): every answer there is
-log_reference = world.reference_log_probs(device)  # (262144,): exact log-probability of each
+log_reference = world.reference_log_probs(device)  # (262144,) exact log-probabilities
 gold = world.gold(texts)  # (262144,): what customers really think of each
-print(f"{world.size:,} answers, whose probabilities sum to {log_reference.exp().sum():.6f}\n")
+print(
+    f"{world.size:,} answers, whose probabilities sum to "
+    f"{log_reference.exp().sum():.6f}\n"
+)
 print(" gold  an answer of the reference policy")
 for answer in world.sample_reference(8, torch.Generator().manual_seed(SEED)):
     print(f"{world.gold(answer).item():5.1f}  {world.text(answer)}")
@@ -81,16 +92,24 @@ Code(inspect.getsource(world.gold), language="python")
 # at how often the reference policy writes it.
 
 # %%
-print(f"expected gold reward of the reference policy: {rlhf.expectation(log_reference, gold):.3f}")
+print(
+    "expected gold reward of the reference policy: "
+    f"{rlhf.expectation(log_reference, gold):.3f}"
+)
 print("\n gold  probability  the best answers")
 for number in gold.argsort(descending=True, stable=True)[:4]:
-    print(f"{gold[number].item():5.1f}  {log_reference[number].exp().item():11.7f}  {world.text(texts[number])}")
+    print(
+        f"{gold[number].item():5.1f}  {log_reference[number].exp().item():11.7f}  "
+        f"{world.text(texts[number])}"
+    )
 
 # %% [markdown]
 # The reference policy writes the perfect answer about once in 100,000 calls. It averages well below zero.
 
 # %% [markdown]
 # ## 2. The reward model
+#
+# *Time to here: 5 minutes.*
 #
 # From here on we act as if we did not know the gold reward. As in lesson 1, people compare two answers, and say which they
 # prefer. They are not machines: the answer with gold reward $a$ wins against the one with $b$ with probability
@@ -104,15 +123,24 @@ for number in gold.argsort(descending=True, stable=True)[:4]:
 # held-out accuracy; then guess how close a bag of words without places comes.
 
 # %% tags=["experiment"]
-predict("best_accuracy", ...)  # in place of the dots: the best possible accuracy, from 0 to 1
+predict("best_accuracy", ...)  # in place of the dots: an accuracy, from 0 to 1
 
 # %% tags=["experiment"]
 rewards, history = experiments.fit_reward_model(world, SEED, device=device)
 _, bag_history = experiments.fit_reward_model(world, SEED, places=False, device=device)
-best_accuracy = experiments.best_accuracy(world, experiments.preference_pairs(world, SEED)[1])
+best_accuracy = experiments.best_accuracy(
+    world, experiments.preference_pairs(world, SEED)[1]
+)
 print("                          training accuracy   held-out accuracy")
-print(f"bag of words                    {bag_history.train_accuracy[-1]:.3f}               {bag_history.held_out_accuracy[-1]:.3f}")
-print(f"words with their places         {history.train_accuracy[-1]:.3f}               {history.held_out_accuracy[-1]:.3f}")
+print(
+    "bag of words                    "
+    f"{bag_history.train_accuracy[-1]:.3f}               "
+    f"{bag_history.held_out_accuracy[-1]:.3f}"
+)
+print(
+    f"words with their places         {history.train_accuracy[-1]:.3f}               "
+    f"{history.held_out_accuracy[-1]:.3f}"
+)
 print(f"gold reward, the best possible    -                 {best_accuracy:.3f}")
 predict.compare("best_accuracy", best_accuracy)
 
@@ -129,6 +157,8 @@ predict.compare("best_accuracy", best_accuracy)
 
 # %% [markdown]
 # ## 3. What RLHF maximises
+#
+# *Time to here: 10 minutes.*
 #
 # Just a high reward? Then the best policy would write one single answer, the one with the highest score, all day long. And the
 # score can be trusted only on answers like those that were compared. So RLHF holds the policy near the reference. It maximises
@@ -155,7 +185,7 @@ predict.compare("best_accuracy", best_accuracy)
 # ### TODO 1: the best policy
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the limit that every training run of this lesson is held against |
 # | Difficulty, importance | easy, very high |
 # | Time | 10 minutes |
@@ -178,7 +208,7 @@ predict.compare("best_accuracy", best_accuracy)
 
 # %% nbgrader={"grade_id": "kl_optimal_policy", "solution": true}
 def kl_optimal_policy(reward, reference, beta):
-    """The policy that maximises expected reward minus beta times the KL to the reference.
+    """The policy that maximises expected reward minus beta times KL.
 
     Args:
         reward: (n,) floating point.
@@ -213,12 +243,22 @@ j_star = rlhf.optimal_value(rewards, log_reference, BETA)
 gold_star = rlhf.expectation(best.log(), gold)
 print("                   J   learnt reward     KL     gold")
 for name, log_probs in (("reference", log_reference), ("best policy", best.log())):
-    reward, kl = rlhf.expectation(log_probs, rewards), rlhf.kl_divergence(log_probs, log_reference)
-    print(f"{name:12s}  {reward - BETA * kl + 0.0:6.3f}      {reward:6.3f}     {kl:6.3f}   {rlhf.expectation(log_probs, gold):6.3f}")
+    reward = rlhf.expectation(log_probs, rewards)
+    kl = rlhf.kl_divergence(log_probs, log_reference)
+    print(
+        f"{name:12s}  {reward - BETA * kl + 0.0:6.3f}      {reward:6.3f}     "
+        f"{kl:6.3f}   {rlhf.expectation(log_probs, gold):6.3f}"
+    )
 print(f"\nJ* = beta log Z = {j_star:.3f}")
 held_by = best.sort(descending=True).values.cumsum(0)
-print(f"the best policy writes the best-scored answer once in {1 / best[rewards.argmax()].item():,.0f} calls")
-print(f"90 % of its probability is spread over {(held_by < 0.9).sum().item() + 1:,} answers")
+print(
+    "the best policy writes the best-scored answer once in "
+    f"{1 / best[rewards.argmax()].item():,.0f} calls"
+)
+print(
+    f"90 % of its probability is spread over {(held_by < 0.9).sum().item() + 1:,} "
+    "answers"
+)
 predict.compare("best_policy")
 
 # %% [markdown]
@@ -232,6 +272,8 @@ predict.compare("best_policy")
 
 # %% [markdown]
 # ## 4. Policy gradients
+#
+# *Time to here: 25 minutes.*
 #
 # **The policy.** It is the reference plus a small network that has read all words so far and corrects the next word's
 # logits. The network's last layer starts at zero, so at the start the policy *is* the reference. Large models are often
@@ -264,7 +306,7 @@ Code(inspect.getsource(rlhf.Policy.forward), language="python")
 # ### TODO 2: the policy gradient loss
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | turns a reward that has no gradient into a gradient for the policy |
 # | Difficulty, importance | easy, very high |
 # | Time | 10 minutes |
@@ -316,7 +358,7 @@ check.policy_gradient_loss(policy_gradient_loss)
 # **Predict, then run.** Adding 10 to all rewards changes no preference. What will it do to the noise?
 
 # %% tags=["experiment"]
-predict("noise", ...)  # in place of the dots: the variance becomes how many times as large?
+predict("noise", ...)  # in place of the dots: how many times the variance?
 
 # %% tags=["experiment"]
 offsets = (0.0, 2.0, 5.0, 10.0)
@@ -325,16 +367,31 @@ untrained = rlhf.Policy(world).to(device)
 noise = {"no baseline": [], "baseline: mean of the others": []}
 for offset in offsets:
     for baseline, (name, values) in zip((False, True), noise.items(), strict=True):
-        found = experiments.gradient_noise(untrained, world, rewards + offset, baseline, batches=60)
+        found = experiments.gradient_noise(
+            untrained, world, rewards + offset, baseline, batches=60
+        )
         values.append(found.variance / found.signal)
-        print(f"rewards + {offset:4.1f}, {name:28s}: variance {found.variance:6.2f}, cosine to the exact gradient {found.cosine:.2f}")
+        print(
+            f"rewards + {offset:4.1f}, {name:28s}: variance {found.variance:6.2f}, "
+            f"cosine to the exact gradient {found.cosine:.2f}"
+        )
 
 # %% tags=["experiment"]
 saved = noise["no baseline"][-1] / noise["baseline: mean of the others"][-1]
 rl.plots.show(
-    figures.plot_gradient_noise(offsets, noise, f"Without a baseline, adding 10 to all rewards means {saved:.0f} times the variance"),
-    alt="Gradient variance against the constant added to all rewards, in units of the squared gradient: "
-    + "; ".join(f"{name} from {values[0]:.1f} to {values[-1]:.1f}" for name, values in noise.items()) + ".",
+    figures.plot_gradient_noise(
+        offsets,
+        noise,
+        f"Without a baseline, adding 10 to all rewards means {saved:.0f} times the "
+        "variance",
+    ),
+    alt="Gradient variance against the constant added to all rewards, in units of the "
+    "squared gradient: "
+    + "; ".join(
+        f"{name} from {values[0]:.1f} to {values[-1]:.1f}"
+        for name, values in noise.items()
+    )
+    + ".",
 )
 predict.compare("noise", saved)
 
@@ -365,7 +422,8 @@ OFFSET = 5.0
 
 
 def share_text(history, optimum=j_star):
-    return f"J {history.value[-1]:.3f}, {history.share_of_way(optimum):.1%} of the way to J* = {optimum:.3f}"
+    share = history.share_of_way(optimum)
+    return f"J {history.value[-1]:.3f}, {share:.1%} of the way to J* = {optimum:.3f}"
 
 
 runs = {"REINFORCE, no baseline, rewards + 5": [], "REINFORCE with baseline": []}
@@ -378,7 +436,9 @@ for seed in SEEDS:
 
 # %% tags=["experiment"]
 for seed in SEEDS:
-    _, run = rlhf.train_reinforce(world, rewards, rlhf.RLConfig(beta=BETA, seed=seed, log_every=0))
+    _, run = rlhf.train_reinforce(
+        world, rewards, rlhf.RLConfig(beta=BETA, seed=seed, log_every=0)
+    )
     runs["REINFORCE with baseline"].append(run)
     print(f"with baseline, seed {seed}: {share_text(run)}")
 
@@ -388,6 +448,8 @@ for seed in SEEDS:
 
 # %% [markdown]
 # ## 5. How far did we go? Three ways to estimate a KL
+#
+# *Time to here: 45 minutes.*
 #
 # The penalty needs $\mathrm{KL}(\pi \,\|\, \pi_{\mathrm{ref}})$. With a real language model it can't be summed, only
 # estimated: draw answers from $\pi$, and average something. With $\ell = \log p - \log q$ for a sample from $p$, three
@@ -408,7 +470,7 @@ for seed in SEEDS:
 # ### TODO 3: the estimators
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the KL penalty, and the most watched curve of every RLHF run |
 # | Difficulty, importance | easy, high |
 # | Time | 10 minutes |
@@ -461,8 +523,9 @@ check.kl_estimators(kl_estimators)
 predict("estimators", ...)  # in place of the dots: 1, 2 or 3
 
 # %% tags=["experiment"]
-print("                    bias / true KL                  standard deviation / true KL")
-print("beta   true KL      k1       k2       k3            k1       k2       k3     k1 negative")
+print(f"{'':19} bias / true KL {'':16} standard deviation / true KL")
+print("beta   true KL      k1       k2       k3   ", end="")
+print("         k1       k2       k3     k1 negative")
 for beta in (5.0, 2.0, 0.5):
     p = rlhf.kl_optimal_policy(rewards, log_reference.exp(), beta)
     true = rlhf.kl_divergence(p.log(), log_reference)
@@ -471,8 +534,11 @@ for beta in (5.0, 2.0, 0.5):
     deviations = ((estimates - means.unsqueeze(1)) ** 2 * p).sum(dim=1).sqrt()
     bias, spread = (means / true - 1).tolist(), (deviations / true).tolist()
     negative = p[estimates[0] < 0].sum().item()
-    print(f"{beta:4.1f}   {true:7.4f}   {bias[0]:6.2f}   {bias[1]:6.2f}   {bias[2]:6.2f}        "
-          f"{spread[0]:6.2f}   {spread[1]:6.2f}   {spread[2]:6.2f}       {negative:.0%}")
+    print(
+        f"{beta:4.1f}   {true:7.4f}   {bias[0]:6.2f}   {bias[1]:6.2f}   "
+        f"{bias[2]:6.2f}        "
+        f"{spread[0]:6.2f}   {spread[1]:6.2f}   {spread[2]:6.2f}       {negative:.0%}"
+    )
 predict.compare("estimators")
 
 # %% [markdown]
@@ -488,6 +554,8 @@ predict.compare("estimators")
 
 # %% [markdown]
 # ## 6. From answers to words: advantages
+#
+# *Time to here: 60 minutes.*
 #
 # REINFORCE gives one number to a whole answer. If "please restart sorry sorry update thanks" scores badly, all six
 # words are blamed. PPO gives each word its own **advantage**: how much better did things turn out than expected just
@@ -513,7 +581,7 @@ predict.compare("estimators")
 # ### TODO 4: generalised advantage estimation
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | says which word deserves the praise |
 # | Difficulty, importance | medium, high |
 # | Time | 15 minutes |
@@ -578,7 +646,9 @@ predict("credit", ...)  # in place of the dots: 1, 2 or 3
 late_reward = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]])
 for lam in (0.0, 0.95, 1.0):
     advantages, _ = rlhf.gae(late_reward, torch.zeros(1, 7), 1.0, lam)
-    print(f"lambda {lam:4.2f}: " + "  ".join(f"{a:.3f}" for a in advantages[0].tolist()))
+    print(
+        f"lambda {lam:4.2f}: " + "  ".join(f"{a:.3f}" for a in advantages[0].tolist())
+    )
 predict.compare("credit")
 
 # %% [markdown]
@@ -591,6 +661,8 @@ predict.compare("credit")
 
 # %% [markdown]
 # ## 7. PPO: take several steps, but not too far
+#
+# *Time to here: 80 minutes.*
 #
 # REINFORCE throws a batch away after one step. When writing answers is the expensive part, as with large models, that
 # is a waste. But after the first step the batch comes from a policy that no longer exists. The correction is the
@@ -609,15 +681,26 @@ predict.compare("credit")
 # %% tags=["experiment"]
 rl.plots.show(
     figures.plot_clipped_objective(0.2),
-    alt="PPO's objective against the ratio. Left, for a good word: rises with the ratio and is flat above 1.2. Right, for a bad "
+    alt="PPO's objective against the ratio. Left, for a good word: rises with the "
+    "ratio and is flat above 1.2. Right, for a bad "
     "word: flat below 0.8 and falling above.",
+)
+
+# %% tags=["experiment"]
+rl.plots.show(
+    figures.plot_loop(),
+    alt="Diagram of one round of PPO: the policy writes answers; the reward model "
+    "scores each, and the reference gives the log-ratio of each word; both make the "
+    "reward of each word; from it and the value function come advantages; several "
+    "clipped steps on the same answers change the policy. Gold looks on and teaches "
+    "nobody.",
 )
 
 # %% [markdown]
 # ### TODO 5: the clipped loss
 #
 # | | |
-# |---|---|
+# |:---|:---|
 # | Purpose | the loss of PPO, and of most RLHF since |
 # | Difficulty, importance | medium, very high |
 # | Time | 15 minutes |
@@ -669,7 +752,12 @@ check.ppo_loss(ppo_loss)
 # batches.
 
 # %%
-Code(inspect.getsource(rlhf.kl_shaped_rewards) + "\n\n" + inspect.getsource(rlhf.train_ppo), language="python")
+Code(
+    inspect.getsource(rlhf.kl_shaped_rewards)
+    + "\n\n"
+    + inspect.getsource(rlhf.train_ppo),
+    language="python",
+)
 
 # %% [markdown]
 # **What does clipping buy?** We make it hard on purpose: 10 batches only, and 20 steps on each. Three seeds, with clip
@@ -686,11 +774,25 @@ predict("stale", ...)  # in place of the dots: 1, 2 or 3
 # %% tags=["experiment"]
 def many_passes(clip):
     for seed in range(3):
-        config = rlhf.RLConfig(beta=BETA, seed=seed, updates=10, passes=20, clip=clip, measure_every=1, log_every=0)
+        config = rlhf.RLConfig(
+            beta=BETA,
+            seed=seed,
+            updates=10,
+            passes=20,
+            clip=clip,
+            measure_every=1,
+            log_every=0,
+        )
         policy, run = rlhf.train_ppo(world, rewards, config)
         answers = policy.sample(1000, torch.Generator(device).manual_seed(seed))
-        print(f"clip {clip}, seed {seed}: J after each batch ", " ".join(f"{value:6.2f}" for value in run.value[1:]))
-        print(f"    among 1,000 answers of the last policy {len(world.numbers(answers).unique())} are different")
+        print(
+            f"clip {clip}, seed {seed}: J after each batch ",
+            " ".join(f"{value:6.2f}" for value in run.value[1:]),
+        )
+        print(
+            "    among 1,000 answers of the last policy "
+            f"{len(world.numbers(answers).unique())} are different"
+        )
 
 
 many_passes(clip=0.2)
@@ -711,6 +813,8 @@ predict.compare("stale")
 # %% [markdown]
 # ## 8. PPO against the exact optimum
 #
+# *Time to here: 105 minutes.*
+#
 # **Predict, then run.** Five seeds. Each policy writes 20,480 answers; the language has 262,144. How much of the way
 # from $J(\pi_{\mathrm{ref}})$ to $J^*$ will it stand at?
 
@@ -722,10 +826,16 @@ runs["PPO"], policies = [], []
 
 
 def run_ppo(seed, log_every=0):
-    policy, run = rlhf.train_ppo(world, rewards, rlhf.RLConfig(beta=BETA, seed=seed, log_every=log_every))
+    policy, run = rlhf.train_ppo(
+        world, rewards, rlhf.RLConfig(beta=BETA, seed=seed, log_every=log_every)
+    )
     policies.append(policy)
     runs["PPO"].append(run)
-    print(f"PPO, seed {seed}: {share_text(run)}; gold {run.gold[-1]:.3f}, of the best policy {gold_star:.3f}", flush=True)
+    print(
+        f"PPO, seed {seed}: {share_text(run)}; gold {run.gold[-1]:.3f}, of the best "
+        f"policy {gold_star:.3f}",
+        flush=True,
+    )
 
 
 run_ppo(0, log_every=20)
@@ -737,18 +847,24 @@ run_ppo(3)
 
 # %% tags=["experiment"]
 run_ppo(4)
-predict.compare("share_of_way", float(np.mean([run.share_of_way(j_star) for run in runs["PPO"]])))
+predict.compare(
+    "share_of_way", float(np.mean([run.share_of_way(j_star) for run in runs["PPO"]]))
+)
 
 # %% tags=["experiment"]
 def texts_needed(run, share=0.95):
-    """Texts written until J stands at this share of the way for the first time, or None."""
-    return next((n for n, value in zip(run.texts, run.value, strict=True) if value >= share * j_star), None)
+    """Texts written until J first stands at this share of the way, or None."""
+    moments = zip(run.texts, run.value, strict=True)
+    return next((n for n, value in moments if value >= share * j_star), None)
 
 
 for name, histories in runs.items():
     shares = [run.share_of_way(j_star) for run in histories]
     needed = [texts_needed(run) for run in histories]
-    print(f"{name:36s} ends at {min(shares):.3f} to {max(shares):.3f} of the way; texts to 0.95: {needed}")
+    print(
+        f"{name:36s} ends at {min(shares):.3f} to {max(shares):.3f} of the way; texts "
+        f"to 0.95: {needed}"
+    )
 
 worst = min(run.share_of_way(j_star) for run in runs["PPO"])
 rl.plots.show(
@@ -756,13 +872,20 @@ rl.plots.show(
         runs,
         {
             "value": {"J*, the best possible": j_star, "reference": 0.0},
-            "gold": {"gold reward of the best policy": gold_star, "reference": rlhf.expectation(log_reference, gold)},
+            "gold": {
+                "gold reward of the best policy": gold_star,
+                "reference": rlhf.expectation(log_reference, gold),
+            },
         },
-        f"PPO stands at {worst:.0%} of the way to the exact optimum, in every one of five seeds",
+        f"PPO stands at {worst:.0%} of the way to the exact optimum, in every one of "
+        "five seeds",
     ),
-    alt="Left: J against texts written for REINFORCE without and with a baseline, and PPO; bands over five seeds. PPO reaches the "
-    "line J* first, REINFORCE with baseline a little later and lower, REINFORCE without a baseline stays clearly below. Right: the gold reward "
-    f"rises from {rlhf.expectation(log_reference, gold):.1f} to about that of the best policy, {gold_star:.1f}.",
+    alt="Left: J against texts written for REINFORCE without and with a baseline, and "
+    "PPO; bands over five seeds. PPO reaches the "
+    "line J* first, REINFORCE with baseline a little later and lower, REINFORCE "
+    "without a baseline stays clearly below. Right: the gold reward "
+    f"rises from {rlhf.expectation(log_reference, gold):.1f} to about that of the best "
+    f"policy, {gold_star:.1f}.",
 )
 
 # %% [markdown]
@@ -778,6 +901,8 @@ rl.plots.show(
 # %% [markdown]
 # ## 9. A bug that looks like success
 #
+# *Time to here: 105 minutes.*
+#
 # A colleague wrote her own loop. She shows you her curve of the learnt reward, beside yours. Two seeds each.
 
 # %% tags=["experiment"]
@@ -789,10 +914,17 @@ for seed in range(2):
     her_runs.append(run)
     print(f"seed {seed} is done", flush=True)
 compared = {"yours": runs["PPO"][:2], "your colleague's": her_runs}
-hers, yours = (np.mean([run.reward[-1] for run in some]) for some in (her_runs, runs["PPO"][:2]))
+hers, yours = (
+    np.mean([run.reward[-1] for run in some]) for some in (her_runs, runs["PPO"][:2])
+)
 rl.plots.show(
-    figures.plot_runs(compared, {"reward": {}}, f"Your colleague's reward: {hers:.1f}. Yours: {yours:.1f}."),
-    alt="Learnt reward against texts written. Both curves rise; the colleague's ends " + f"{hers - yours:.1f} higher than yours.",
+    figures.plot_runs(
+        compared,
+        {"reward": {}},
+        f"Your colleague's reward: {hers:.1f}. Yours: {yours:.1f}.",
+    ),
+    alt="Learnt reward against texts written. Both curves rise; the colleague's ends "
+    + f"{hers - yours:.1f} higher than yours.",
 )
 print(f"final learnt reward: yours {yours:.2f}, your colleague's {hers:.2f}")
 
@@ -811,7 +943,10 @@ predict("other_curve", ...)  # in place of the dots: 1, 2 or 3
 # %% tags=["experiment"]
 kl_of_best = rlhf.kl_divergence(best.log(), log_reference)
 shown.other_curves(compared, kl_of_best, j_star, rlhf.expectation(log_reference, gold))
-print(f"her KL {her_runs[0].kl[-1]:.1f} nats, her J {her_runs[0].value[-1]:.2f}, her gold reward {her_runs[0].gold[-1]:.2f}")
+print(
+    f"her KL {her_runs[0].kl[-1]:.1f} nats, her J {her_runs[0].value[-1]:.2f}, her "
+    f"gold reward {her_runs[0].gold[-1]:.2f}"
+)
 print("what her policy writes:")
 for answer in her_policies[0].sample(3, torch.Generator(device).manual_seed(SEED)):
     print("   ", world.text(answer))
@@ -841,6 +976,8 @@ Code(inspect.getsource(experiments.colleagues_rewards), language="python")
 # %% [markdown]
 # ## 10. What did the policy learn to write?
 #
+# *Time to here: 110 minutes.*
+#
 # Before and after, six answers each, from the first of the five runs.
 
 # %% tags=["experiment"]
@@ -848,12 +985,20 @@ def show_answers(title, answers):
     print(f"{title}\nlearnt   gold   answer")
     for answer in answers:
         number = world.numbers(answer)
-        print(f"{rewards[number].item():6.2f}  {gold[number].item():5.1f}   {world.text(answer)}")
+        print(
+            f"{rewards[number].item():6.2f}  {gold[number].item():5.1f}   "
+            f"{world.text(answer)}"
+        )
     print()
 
 
-show_answers("Before: the reference policy", world.sample_reference(6, torch.Generator().manual_seed(SEED)).to(device))
-show_answers("After: PPO", policies[0].sample(6, torch.Generator(device).manual_seed(SEED)))
+show_answers(
+    "Before: the reference policy",
+    world.sample_reference(6, torch.Generator().manual_seed(SEED)).to(device),
+)
+show_answers(
+    "After: PPO", policies[0].sample(6, torch.Generator(device).manual_seed(SEED))
+)
 
 # %% [markdown]
 # It says what to do, and mostly in the right order. Six answers are an impression. In this world we can count instead:
@@ -862,7 +1007,8 @@ show_answers("After: PPO", policies[0].sample(6, torch.Generator(device).manual_
 # %% tags=["experiment"]
 with torch.no_grad():
     log_policy = policies[0].all_log_probs()
-is_restart, is_update = texts == world.words.index("restart"), texts == world.words.index("update")
+is_restart = texts == world.words.index("restart")
+is_update = texts == world.words.index("update")
 properties = {
     "hedges (`maybe`)": (texts == world.words.index("maybe")).any(dim=1),
     "says sorry twice or more": (texts == world.words.index("sorry")).sum(dim=1) >= 2,
@@ -871,9 +1017,18 @@ properties = {
 }
 print(f"{'share of answers':36s}before   after")
 for name, has in properties.items():
-    print(f"{name:36s}{rlhf.expectation(log_reference, has):6.3f}  {rlhf.expectation(log_policy, has):6.3f}")
-before, after = (rlhf.correlation(log_probs, rewards, gold) for log_probs in (log_reference, log_policy))
-print(f"\ncorrelation of learnt and gold reward on what is written: before {before:.2f}, after {after:.2f}")
+    print(
+        f"{name:36s}{rlhf.expectation(log_reference, has):6.3f}  "
+        f"{rlhf.expectation(log_policy, has):6.3f}"
+    )
+before, after = (
+    rlhf.correlation(log_probs, rewards, gold)
+    for log_probs in (log_reference, log_policy)
+)
+print(
+    f"\ncorrelation of learnt and gold reward on what is written: before {before:.2f}, "
+    f"after {after:.2f}"
+)
 
 # %% [markdown]
 # The hedging is much rarer, and most answers now have an update after a restart. That is what customers want. But the
@@ -903,11 +1058,20 @@ for beta in betas:
     path["learnt"].append(rlhf.expectation(log_probs, rewards))
     path["gold"].append(rlhf.expectation(log_probs, gold))
 peak = int(np.argmax(path["gold"]))
-ppo_run = {f"PPO at beta {BETA}, gold reward": (runs["PPO"][0].kl[-1], runs["PPO"][0].gold[-1])}
+ppo_run = {
+    f"PPO at beta {BETA}, gold reward": (runs["PPO"][0].kl[-1], runs["PPO"][0].gold[-1])
+}
 shown.path_of_optima(path, peak, ppo_run)
-print(f"gold reward: {path['gold'][0]:.2f} at beta 100, highest {path['gold'][peak]:.2f} at beta {betas[peak]:.2f} and KL {path['kl'][peak]:.1f}, ", end="")
+print(
+    f"gold reward: {path['gold'][0]:.2f} at beta 100, highest {path['gold'][peak]:.2f} "
+    f"at beta {betas[peak]:.2f} and KL {path['kl'][peak]:.1f}, ",
+    end="",
+)
 print(f"at the end {path['gold'][-1]:.2f} at KL {path['kl'][-1]:.1f}\n")
-show_answers("The reward model's favourites", texts[rewards.argsort(descending=True, stable=True)[:4]])
+show_answers(
+    "The reward model's favourites",
+    texts[rewards.argsort(descending=True, stable=True)[:4]],
+)
 show_answers("The best answer of all", texts[gold.argmax()].unsqueeze(0))
 predict.compare("gold")
 
@@ -923,6 +1087,9 @@ predict.compare("gold")
 #
 # </details>
 
+# %% tags=["experiment"]
+points_so_far(check)
+
 # %% [markdown]
 # ## 11. Reflection and next steps
 #
@@ -936,6 +1103,23 @@ predict.compare("gold")
 # 2. A baseline leaves the gradient's mean alone and takes its noise away.
 # 3. Clipping makes it safe to use a batch several times, and that saves texts.
 # 4. A rising learnt reward is a training score. Show it with the KL, and with something that was not trained on.
+#
+# **Five quick questions.** Answer before you open.
+#
+# 1. The reward model adds 7 to every answer. What happens to the best policy?
+# <details><summary>Answer</summary>Nothing. The factor $e^{7/\beta}$ stands above and below the fraction line, and cancels.</details>
+#
+# 2. $\beta$ is halved. Does the best policy stay nearer to the reference?
+# <details><summary>Answer</summary>No, it goes further: distance costs half as much.</details>
+#
+# 3. A sampled KL (k1, the mean of $\log \pi - \log \pi_{\text{ref}}$) comes out below 0. Is there a bug?
+# <details><summary>Answer</summary>Not for that reason. The KL itself is never below 0, but this estimate of it can be, with few samples.</details>
+#
+# 4. In the very first PPO step on a batch, how many ratios are clipped?
+# <details><summary>Answer</summary>None. The policy is still the one that wrote the texts, so every ratio is 1.</details>
+#
+# 5. Lambda is 1 in GAE. What is the advantage of a word?
+# <details><summary>Answer</summary>What is still to come, all of it, minus the value that was foreseen there: no bias by the value function, and the most noise.</details>
 #
 # **Think about it.** Three questions, two points each, marked by hand. Two or three sentences each are enough.
 

@@ -2,6 +2,8 @@
 # # Lesson 7: Over-optimisation
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={{repository}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{{owner_and_name}}/{{tag}}?urlpath=lab/tree/notebooks/{{lesson}}.ipynb)
 #
 # **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
 # [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
@@ -50,7 +52,7 @@ from IPython.display import Code
 
 import reward_lab as rl
 from reward_lab import rlhf
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson07 import check, experiments, figures, predict, shown
 
 SEED = 0  # the same seed gives the same numbers on every run on one machine
@@ -98,6 +100,8 @@ print(f"the gold reward itself, the best possible: {limit:.3f}")
 
 # %% [markdown]
 # ## 2. Best of n
+#
+# *Time to here: 5 minutes.*
 #
 # The simplest way to use a reward model needs no training at all. Let the assistant write n answers, score them, and send the
 # one with the highest score. This is **best-of-n**.
@@ -209,6 +213,8 @@ predict.compare("draws", far)
 
 # %% [markdown]
 # ## 3. The same from samples
+#
+# *Time to here: 35 minutes.*
 #
 # Nobody can list all answers of a large model. One writes N answers of the reference once, scores them, and asks: what would
 # best-of-n be worth, for each n up to N?
@@ -335,6 +341,8 @@ predict.compare("poor")
 # %% [markdown]
 # ## 4. Goodhart, exactly
 #
+# *Time to here: 55 minutes.*
+#
 # **Predict, then run.** Five reward models, n from 1 to a million. The learnt reward rises. What does the gold reward do?
 #
 # Choices: **1** it rises as well; **2** it rises and levels off; **3** it rises and falls.
@@ -430,6 +438,8 @@ predict.compare("optimum")
 
 # %% [markdown]
 # ## 5. A law of the road?
+#
+# *Time to here: 60 minutes.*
 #
 # Gao, Schulman and Hilton measured such curves with large models, and found two forms that fit. With $d = \sqrt{\mathrm{KL}}$, the
 # gold reward **gained** over the reference is
@@ -527,7 +537,10 @@ print("                   best-of-n     RL     true   fit to all   fit to first 
 for name, group in (("best-of-n", curves), ("exact optimum", optima)):
     for seed, c in enumerate(group):
         whole, early = fits(c)[2], fits(c, within=5.0)[2]
-        print(f"{name:13s} {seed}    {whole['bon'][2]:.3f}    {whole['rl'][2]:.3f}", end="")
+        print(
+            f"{name:13s} {seed}    {whole['bon'][2]:.3f}    {whole['rl'][2]:.3f}",
+            end="",
+        )
         print(f"      {c.kl[c.peak]:.1f}         {whole['bon'][1]:4.1f}", end="")
         print(f"                  {early['bon'][1]:4.1f}")
 predict.compare("foresees")
@@ -553,6 +566,8 @@ shown.fits(panels)
 
 # %% [markdown]
 # ## 6. A bug that looks like care
+#
+# *Time to here: 90 minutes.*
 #
 # A colleague knows all this. "Never judge a reward by the model that you push. I trained a **second** reward model, on 4,000 other
 # pairs, judged by other customers. It has never seen the first one. I choose the n at which the second model is happiest. Its score
@@ -715,6 +730,8 @@ for seed, c in enumerate(double):
 # %% [markdown]
 # ## 7. What helps?
 #
+# *Time to here: 105 minutes.*
+#
 # Two things are tried in practice. The first: several reward models in place of one, and distrust where they disagree. Far from the
 # training texts models should disagree, as nothing there holds them together.
 #
@@ -832,6 +849,9 @@ predict.compare("cure")
 # none is a cure. Ensembles mitigate: the mean helps in four of five, uwo in all. But members share what none of them ever saw, so most curves still turn. It
 # costs five trainings. Labels on the policy's own texts do about as much with one model, which has seen what crowded answers are worth. And the next round could
 # start from there: push again, ask again. At the very top, answers worth 5, nobody arrives.</details>
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # ## 8. Reflection and next steps

@@ -2,6 +2,8 @@
 # # Lesson 9: A real language model
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={{repository}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{{owner_and_name}}/{{tag}}?urlpath=lab/tree/notebooks/{{lesson}}.ipynb)
 #
 # **In Colab, first of all:** *File, Save a copy in Drive*. Else your work is gone when the tab is closed. How to
 # [hand in and go on](https://github.com/{{owner_and_name}}/blob/{{tag}}/notebooks/README.md#your-work-is-yours); all
@@ -13,13 +15,13 @@
 # whatever the model writes we still know the true score.
 #
 # **You will be able to**
-# - find an answer's tokens in a conversation, and compute their log-probability with padding;
+# - write a conversation as tokens, find where the answer begins, and compute its log-probability with padding;
 # - fit a reward model on a frozen language model, and push it with best-of-n and with DPO;
 # - estimate how far a policy has moved, from its own samples, with an error bar;
 # - spend a budget of fresh judgements on where to stop;
 # - see a real model game a biased judge, measure it, and mend it.
 #
-# **You need** lessons 7 and 8; lesson 5 helps. **Time:** about two hours. The whole notebook runs in a few minutes on two CPU cores; on a GPU
+# **You need** lessons 7 and 8; lesson 5 helps. **Time:** about two and a half hours. The whole notebook runs in a few minutes on two CPU cores; on a GPU
 # it does more of everything.
 #
 # **In two minutes, if lessons 7 and 8 are some time ago.** The *reference* writes answers. A *reward model* is fitted on judged pairs; what it says is the
@@ -41,7 +43,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
 import torch
 
 from reward_lab import rlhf
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from reward_lab.lessons.lesson09 import check, experiments, figures, predict, shown
 from reward_lab.plots import show
 
@@ -93,9 +95,9 @@ if pool:
 # %% tags=["experiment"]
 show(
     figures.plot_template(),
-    alt="Diagram of a row of tokens: system text, user's question, and the assistant's mark "
-    "are the prompt, which is given; then the answer, which is counted and whose first "
-    "token is marked as start; then padding.",
+    alt="Diagram of a row of tokens: system text, user's question, and the assistant's "
+    "mark are the prompt, which is given; then the answer, which is counted and whose "
+    "first token is marked as start; then padding.",
 )
 if source:
     tokenizer = experiments.load_tokenizer(source)
@@ -104,17 +106,98 @@ if source:
     print(f"start = {len(ids)}; padding is {tokenizer.pad_token}, which ends turns too")
 
 # %% [markdown]
-# Look at the last line. SmolLM2 pads with the same token that ends every turn. Who tells padding by its id loses real tokens.
+# Three things go wrong here without a word.
+#
+# - *The border.* While the model writes, the prompt's tokens are given, and it adds its own. Who tokenizes the whole text at once may get one token that reaches over the border,
+#   a line break together with the answer's first letters. The model never saw such a row.
+# - *The end.* The model writes the token that ends its turn, and stops. Many templates put a line break behind it, which nobody wrote.
+# - *The prompt.* Some templates leave something out of the earlier messages once there is an answer. Then the text that is trained on is not the text that was asked.
 
 # %% [markdown]
-# ### TODO 1: log-probabilities of answers
+# ### TODO 1: a conversation as a row of tokens
+#
+# | | |
+# |:---|:---|
+# | Purpose | a start that is off by one token counts a mark as the model's own word |
+# | Difficulty, importance | medium, very high |
+# | Time | 25 minutes |
+# | Points | 2 |
+#
+# `conversation_row(tokenizer, messages) -> (row, start)`
+#
+# `messages` is a list of dicts with `role` and `content`; the last one is the assistant's answer. `tokenizer` is called as those of transformers are, and two calls are all you need:
+# `tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=...)` gives the conversation as text; with `True` it ends with the mark that opens the assistant's turn. `tokenizer(text, add_special_tokens=False)["input_ids"]` gives the ids of a text.
+# Without `add_special_tokens=False` the tokenizer would add marks that the template has written already.
+# - The prompt is everything before the answer, that mark included. `row[:start]` are the ids of the prompt's text alone.
+# - The rest of the conversation's text is tokenized alone too. The row ends with the first `tokenizer.eos_token_id` in it, or, if there is none, with the text.
+# - If the text of the whole conversation does not begin with the prompt's text, raise `ValueError`.
+#
+# Return a list of ints and an int.
+#
+# **By hand.** Take a tokenizer with one token a character, `<turn>` and `<end>` one token each, and a template that writes `<turn>role`, a line break, the content and `<end>`. The user says "hi", the assistant "yes". The prompt
+# `<turn>user`, line break, `hi<end><turn>assistant`, line break has 1 + 4 + 1 + 2 + 1 + 1 + 9 + 1 = 20 tokens. So start is 20, and the row has 24.
+#
+# <details><summary>Hint 1</summary>Two texts: the messages before the last with <code>add_generation_prompt=True</code>, and all messages.</details>
+# <details><summary>Hint 2</summary><code>whole[len(prompt):]</code> is the text of the answer and of what follows. Test <code>whole.startswith(prompt)</code> first.</details>
+# <details><summary>Hint 3</summary><code>answer.index(tokenizer.eos_token_id) + 1</code> is how many of the answer's ids are kept.</details>
+# <details><summary>Solution idea</summary>Tokenize both parts apart, cut the second behind its first end of turn, add the lists; start is the length of the first.</details>
+
+# %% nbgrader={"grade_id": "conversation_row", "solution": true}
+def conversation_row(tokenizer, messages):
+    """The token ids of a conversation, and where its last answer begins.
+
+    Args:
+        tokenizer: called as those of transformers are; it has a chat template.
+        messages: dicts with role and content; the last one is the assistant's.
+
+    Returns:
+        (row, start).
+    """
+    ### BEGIN SOLUTION
+    prompt = tokenizer.apply_chat_template(
+        messages[:-1], tokenize=False, add_generation_prompt=True
+    )
+    whole = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=False
+    )
+    if not whole.startswith(prompt):
+        raise ValueError("the template writes the prompt differently here")
+    given = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    answer = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+    if tokenizer.eos_token_id in answer:
+        answer = answer[: answer.index(tokenizer.eos_token_id) + 1]
+    return given + answer, len(given)
+    ### END SOLUTION
+
+# %% nbgrader={"grade_id": "check_conversation_row", "grade": true, "locked": true, "points": 2}
+check.conversation_row(conversation_row)
+
+# %% [markdown]
+# **What you just showed.** Your function on SmolLM2's own tokenizer and template, for the first answer of the pool. It should begin where the model began to write.
+
+# %% tags=["experiment"]
+if source:
+    mine = experiments.attempt(
+        lambda: experiments.on_the_real_tokenizer(conversation_row, source, pool),
+        "your conversation_row",
+    )
+    if mine:
+        print(f"yours begins at {mine.start}, and the model began at {mine.began}")
+        print("given:  ", repr(mine.given[-30:]))
+        print("counted:", repr(mine.counted))
+
+# %% [markdown]
+# Look once more at the padding above. SmolLM2 pads with the same token that ends every turn. Who tells padding by its id loses real tokens.
+
+# %% [markdown]
+# ### TODO 2: log-probabilities of answers
 #
 # | | |
 # |:---|:---|
 # | Purpose | DPO, KL and every evaluation of a real policy stand on it |
 # | Difficulty, importance | medium, very high |
 # | Time | 30 minutes |
-# | Points | 4 |
+# | Points | 3 |
 #
 # `answer_log_probs(model, rows, starts, pad_id) -> (batch,) tensor`
 #
@@ -157,7 +240,7 @@ def answer_log_probs(model, rows, starts, pad_id):
     return rlhf.sequence_log_probs(logits, ids, there & (place >= begins))
     ### END SOLUTION
 
-# %% nbgrader={"grade_id": "check_answer_log_probs", "grade": true, "locked": true, "points": 4}
+# %% nbgrader={"grade_id": "check_answer_log_probs", "grade": true, "locked": true, "points": 3}
 check.answer_log_probs(answer_log_probs)
 
 # %% [markdown]
@@ -177,7 +260,7 @@ if source:
 # %% [markdown]
 # ## 3. A reward model on a frozen language model
 #
-# *Time to here: 50 minutes.*
+# *Time to here: 75 minutes.*
 #
 # The readers judge 8 pairs of each training prompt: 192 judgements, each given once. While it wrote an answer, the model computed a vector for each token. Their mean
 # is the text's vector, and a linear head on it is the reward model, as in lesson 4. The fit is exact and takes a fraction of a second. Beside it: lesson 1's bag of words, fitted in the same way.
@@ -211,11 +294,26 @@ if pool:
 # %% [markdown]
 # <details><summary>What the numbers say</summary>The frozen model is better, in the mean over five seeds, and both are far from the best possible. The bag knows only words that it has seen in judged answers, and a
 # question about batteries brings others. The model's vectors know something of words that no judgement was about. But 192 judgements by readers who hesitate are few for 576 numbers.</details>
+#
+# **And one with LoRA.** A frozen model offers the vectors that it has. Training may change them, too: TRL's `RewardTrainer` fits small matrices in every layer (`peft`; more of them in section 7) and a head on the last
+# token, on the same 192 judgements. It takes every judged answer through the model and back three times. That is seconds on a GPU and minutes on a CPU, so here it waits for a GPU. One seed.
+
+# %% tags=["experiment"]
+missing = experiments.missing_for_trl()
+if pool and missing:
+    print("This needs " + ", ".join(missing) + " (in Colab: !pip install trl peft).")
+elif pool and device == "cpu":
+    print("No GPU here: skipped. The same on files of your own, at your leisure:")
+    print("python -m reward_lab.train --backbone ... --tune lora")
+elif pool:
+    lora = experiments.lora_reward_model(source, device, pool, SEED)
+    print(f"with LoRA      {experiments.accuracies(pool, [lora])[0]:.3f}", end="")
+    print(f", frozen with the same seed {experiments.accuracies(pool, frozen)[0]:.3f}")
 
 # %% [markdown]
 # ## 4. Best-of-n: learnt beside gold
 #
-# *Time to here: 65 minutes.*
+# *Time to here: 90 minutes.*
 #
 # A weak reward model is pushed now. For each held-out prompt there are 64 answers (more on a GPU), and lesson 7's estimate uses all groups of n among them.
 
@@ -229,9 +327,14 @@ if pool:
     shown.best_of_n(along, limit)
     print("gold at n =   ", "".join(f"{n:7d}" for n in limit.ns))
     for name, group in {**along, "chosen by gold": [limit]}.items():
-        means = [sum(c.gold[k] for c in group) / len(group) for k in range(len(limit.ns))]
+        means = [
+            sum(c.gold[k] for c in group) / len(group) for k in range(len(limit.ns))
+        ]
         print(f"{name:14s}", "".join(f"{mean:7.2f}" for mean in means))
-    peaks = [c.ns[max(range(len(c.ns)), key=c.gold.__getitem__)] for c in along["frozen model"]]
+    peaks = [
+        c.ns[max(range(len(c.ns)), key=c.gold.__getitem__)]
+        for c in along["frozen model"]
+    ]
     print("frozen model: gold is highest at n =", ", ".join(map(str, peaks)))
 
 # %% [markdown]
@@ -241,7 +344,7 @@ if pool:
 # %% [markdown]
 # ## 5. Where to stop, on a budget
 #
-# *Time to here: 75 minutes.*
+# *Time to here: 100 minutes.*
 #
 # Outside of lessons nobody has the gold curve. One has a budget of fresh judgements: candidates from the least pushed to the most, each compared some times with a draw of the reference.
 # The highest win rate is a noisy choice. And pushing further costs: more answers to draw, or more distance from the reference. The **one-standard-error rule** says: take the *earliest* candidate whose
@@ -251,14 +354,14 @@ if pool:
 # of 0.4785 (with $m - 1$), so the standard error is $0.4785/\sqrt{50} = 0.0677$. The bar is 0.5923. The earliest above it is the second: number 1.
 
 # %% [markdown]
-# ### TODO 2: the earliest that is good enough
+# ### TODO 3: the earliest that is good enough
 #
 # | | |
 # |:---|:---|
 # | Purpose | stop where fresh judgements can no longer tell that more is better |
 # | Difficulty, importance | easy, very high |
 # | Time | 15 minutes |
-# | Points | 3 |
+# | Points | 2 |
 #
 # `choose_candidate(outcomes) -> int`
 #
@@ -290,7 +393,7 @@ def choose_candidate(outcomes):
     return min(i for i, rate in rates.items() if rate >= rates[best] - error)
     ### END SOLUTION
 
-# %% nbgrader={"grade_id": "check_choose_candidate", "grade": true, "locked": true, "points": 3}
+# %% nbgrader={"grade_id": "check_choose_candidate", "grade": true, "locked": true, "points": 2}
 check.choose_candidate(choose_candidate)
 
 # %% [markdown]
@@ -301,16 +404,21 @@ if pool:
     ns, outcomes = experiments.fresh_judgements(pool, frozen[0], 280, SEED)
     rates = [f"{n}: {x.mean():.2f}" for n, x in zip(ns, outcomes, strict=True)]
     print("win rate at n =", "  ".join(rates))
-    mine = experiments.attempt(lambda: choose_candidate(outcomes), "your choose_candidate")
+    mine = experiments.attempt(
+        lambda: choose_candidate(outcomes), "your choose_candidate"
+    )
     if mine is not None:
         curve = along["frozen model"][0]
-        print(f"your choice: n = {ns[mine]}, whose gold is {curve.gold[mine]:.2f}; ", end="")
+        print(
+            f"your choice: n = {ns[mine]}, whose gold is {curve.gold[mine]:.2f}; ",
+            end="",
+        )
         print(f"the highest of the curve is {max(curve.gold):.2f}")
 
 # %% [markdown]
 # ## 6. How far has a policy moved?
 #
-# *Time to here: 95 minutes.*
+# *Time to here: 120 minutes.*
 #
 # In lesson 8 the KL was counted. Here it has to be sampled: let the policy write $m$ answers, and take the log-ratio $s_i = \sum_t \log \pi - \log \pi_{\mathrm{ref}}$ of each. Longer
 # answers have larger ones, so one reports nats **per token**: $\hat k = \sum_i s_i / \sum_i n_i$, with $n_i$ the tokens of answer $i$.
@@ -323,7 +431,7 @@ if pool:
 # The error is $\sqrt{1.125/2}/2 = 0.375$.
 
 # %% [markdown]
-# ### TODO 3: sampled KL per token, with its error
+# ### TODO 4: sampled KL per token, with its error
 #
 # | | |
 # |:---|:---|
@@ -372,7 +480,7 @@ check.kl_per_token(kl_per_token)
 # %% [markdown]
 # ## 7. DPO with LoRA
 #
-# *Time to here: 115 minutes.*
+# *Time to here: 140 minutes.*
 #
 # Now the model itself is trained. TRL's `DPOTrainer` runs DPO on the readers' judged pairs. `peft` puts small matrices, *LoRA* adapters, into the upper third of the layers; only they are
 # trained. With the adapters off, the same model is the reference. On a CPU there is time for 6 steps of 4 pairs, on a GPU for 48. One seed.
@@ -385,7 +493,6 @@ check.kl_per_token(kl_per_token)
 predict("moved", ...)  # in place of the dots: a number of nats per token
 
 # %% tags=["experiment"]
-missing = experiments.missing_for_dpo()
 if pool and missing:
     print("DPO needs " + ", ".join(missing) + " (in Colab: !pip install trl peft).")
 elif pool:
@@ -393,7 +500,9 @@ elif pool:
     shown.dpo(run)
     print("step   gold          learnt    KL per token     words   wins")
     for m in run.along:
-        print(f"{m.step:4d}  {m.gold:5.2f} +- {m.gold_error:.2f}  {m.learnt:6.3f}", end="")
+        print(
+            f"{m.step:4d}  {m.gold:5.2f} +- {m.gold_error:.2f}  {m.learnt:6.3f}", end=""
+        )
         print(f"   {m.kl:.4f} +- {m.kl_error:.4f}  {m.words:5.1f}", end="")
         print(f"   {sum(m.outcomes) / len(m.outcomes):.2f}")
     predict.compare("moved", run.along[-1].kl)
@@ -407,7 +516,7 @@ elif pool:
 # %% [markdown]
 # ## 8. A judge who likes length
 #
-# *Time to here: 130 minutes.*
+# *Time to here: 155 minutes.*
 #
 # Now the judge is biased: to the readers' score it adds half a point for every word. Everything else is as before: the same answers, 192 judgements, the same fit. Gold stays what the readers think.
 #
@@ -421,15 +530,25 @@ predict("hacked", ...)  # in place of the dots: 1, 2 or 3
 # %% tags=["experiment"]
 if pool:
     biased = experiments.reward_models(pool, experiments.BIASED, SEEDS)
-    like = experiments.reward_models(pool, experiments.BIASED, SEEDS, alike=experiments.ALIKE)
-    judged = {"fair judge": frozen, "biased judge": biased, "biased, like lengths": like}
+    like = experiments.reward_models(
+        pool, experiments.BIASED, SEEDS, alike=experiments.ALIKE
+    )
+    judged = {
+        "fair judge": frozen,
+        "biased judge": biased,
+        "biased, like lengths": like,
+    }
     pushed = {name: experiments.curves(pool, group) for name, group in judged.items()}
     shown.length(pushed)
-    print(f"{'':21s} accuracy: the judge's   the readers'  with words   gold, n = 1, 2, 16, 64")
+    print(
+        f"{'':21s} accuracy: the judge's   the readers'  with words   "
+        "gold, n = 1, 2, 16, 64"
+    )
     for name, group in judged.items():
         judge = experiments.PEOPLE if name == "fair judge" else experiments.BIASED
         own, theirs = (
-            sum(experiments.accuracies(pool, group, j)) / 5 for j in (judge, experiments.PEOPLE)
+            sum(experiments.accuracies(pool, group, j)) / 5
+            for j in (judge, experiments.PEOPLE)
         )
         paid = sum(experiments.pays_for_length(pool, group)) / 5
         golds = [sum(c.gold[k] for c in pushed[name]) / 5 for k in (0, 1, 4, 6)]
@@ -459,25 +578,29 @@ if pool:
 # %% [markdown]
 # ## 9. Real preferences, in Colab
 #
-# *Time to here: 140 minutes. This section is not graded.*
+# *Time to here: 165 minutes. This section is not graded.*
 #
 # Put the name of a data set of pairs into `data`: its `train` split needs the columns `chosen` and `rejected`, as those of `Anthropic/hh-rlhf` or
 # `trl-lib/ultrafeedback_binarized`. It is split by prompt; the head is fitted on nine tenths, and evaluated on one, by the package's own two commands. A file of JSON lines of the same form does as well. `by` names a column to evaluate by. Nobody knows the gold of such data: here
 # accuracy has an error bar, and no limit beside it.
 
 # %% tags=["experiment"]
-data, by = None, None  # in Colab a name on the hub, such as "trl-lib/ultrafeedback_binarized"
+# In Colab, data is a name on the hub, such as "trl-lib/ultrafeedback_binarized".
+data, by = None, None
 
 if data and source:
     experiments.real_preferences(data, source, rows=500, by=by)
 else:
     print("No data set is named. This section is skipped.")
 
+# %% tags=["experiment"]
+points_so_far(check)
+
 # %% [markdown]
 # ## 10. Reflection and next steps
 #
 # **What to remember**
-# 1. An answer's tokens are told by place and length, never by the padding's id.
+# 1. An answer begins behind the mark that opens its turn, and ends with the token that closes it. Its tokens are told by place and length, never by the padding's id.
 # 2. A head on a frozen model is fitted in less than a second, and carries over to unseen words where a bag of words does not.
 # 3. A weak reward model can be worth pushing, and a good accuracy can be worth nothing: ask by whose judgements.
 # 4. A sampled KL has an error bar, and answers are its witnesses.
@@ -529,6 +652,7 @@ else:
 
 # %% [markdown]
 # **Common mistakes**
+# - prompt and answer tokenized together, or a mark of the template counted as the answer's;
 # - padding told by its id;
 # - padding in front without position ids;
 # - the start of one row used for all;

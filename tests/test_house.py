@@ -66,7 +66,8 @@ def upward(module: str, imported: str) -> bool:
     floors = [FLOORS[room.split(".")[0]] for room in (here, there)]
     # What all lessons share stands beside them.
     if here == there or (
-        here.startswith("lessons") and imported in ("reward_lab.lessons", "reward_lab.lessons.starting")
+        here.startswith("lessons")
+        and imported in ("reward_lab.lessons", "reward_lab.lessons.starting", "reward_lab.lessons.graphs")
     ):
         return False
     if module == "reward_lab":  # the front door shows what is behind it

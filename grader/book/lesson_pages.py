@@ -9,7 +9,6 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from ..build import BADGE
 from ..project import Project
 from .links import Links
 
@@ -43,9 +42,7 @@ def lesson_page(notebook: NotebookNode, lesson: str, links: Links, source: Path)
 
 def _with_buttons(text: str, lesson: str, project: Project) -> str:
     title, _, rest = text.partition("\n")
-    rest = "\n".join(
-        line for line in rest.splitlines() if not BADGE.search(line) or "colab-badge" not in line
-    )
+    rest = "\n".join(line for line in rest.splitlines() if not line.startswith("[![Open in "))
     return f"{title}\n\n{buttons(lesson, project)}\n{rest}"
 
 

@@ -2,6 +2,8 @@
 # # Lesson NN: Win rates
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{{owner_and_name}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={{repository}}/blob/{{tag}}/notebooks/{{lesson}}.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/{{owner_and_name}}/{{tag}}?urlpath=lab/tree/notebooks/{{lesson}}.ipynb)
 #
 # Two models answered the same prompts, and each answer has a score. Which model is better, and by how much?
 #
@@ -23,7 +25,7 @@ if not util.find_spec("reward_lab"):  # --no-deps: no other package is touched
 
 # %%
 import reward_lab as rl
-from reward_lab.lessons import start
+from reward_lab.lessons import points_so_far, start
 from my_course.lessons.lessonNN import check, experiments, figures
 
 SEED = 42  # the same seed gives the same numbers on every run on one machine
@@ -91,6 +93,9 @@ rl.plots.show(
     figures.plot_win_rates(advantages, rates, "The win rate saturates"),
     alt="The win rate of the first model rises from 0.5 at an advantage of 0 to about 0.92 at 4, steeply first and then ever more slowly.",
 )
+
+# %% tags=["experiment"]
+points_so_far(check)
 
 # %% [markdown]
 # **What we built:** a win rate that treats both models alike.

@@ -1,6 +1,7 @@
 """Every lesson's answers on another device: all cases pass; an answer that puts a tensor in the wrong place is told so."""
 
 import importlib
+import re
 
 import pytest
 
@@ -21,7 +22,9 @@ def answer_of(lesson: str, name: str, device: str):
 
     namespace = {"__name__": "__main__", "device": device}
     for cell in read_source(lesson_sources()[lesson]).cells:
-        if cell.cell_type == "code" and "from reward_lab.lessons import start" in cell.source:
+        if cell.cell_type == "code" and re.search(
+            r"^from reward_lab.lessons import .*\bstart\b", cell.source, re.MULTILINE
+        ):
             exec(cell.source.split("\nSEED")[0], namespace)
     exec(right_answers(lesson)[name], namespace)
     return namespace[name]

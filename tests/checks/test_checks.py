@@ -22,7 +22,7 @@ from reward_lab.checks.numbers import as_number, close, expect_numbers
 from reward_lab.checks.report import present
 from reward_lab.checks.statistics import FALSE_ALARM, surprising
 from reward_lab.checks.subject import LocalSubject
-from reward_lab.checks.values import MAX_DEPTH, Opaque, describe, plain, same
+from reward_lab.checks.values import MAX_DEPTH, Opaque, describe, number_texts, plain, same
 from reward_lab.lessons.lesson01 import checks as lesson01
 
 # Statistics
@@ -307,3 +307,16 @@ def test_on_hidden_inputs_nobody_looks_for_the_name_of_a_mistake():
     assert not hidden[0].passed and not tried
     report = doubling.explained(hidden, lambda seed: LocalSubject(as_it_is, seed=seed))
     assert tried and "It is not doubled." in str(report)
+
+
+@pytest.mark.parametrize(
+    ("right", "got", "shown"),
+    [
+        (20.0, 9.0, ("20", "9")),
+        (0.375, 0.0, ("0.3750", "0.0000")),
+        (0.22610001, 0.22610002, ("0.2261000100", "0.2261000200")),
+        (1.0, float("nan"), ("1.0000", "nan")),
+    ],
+)
+def test_two_numbers_are_shown_so_that_they_can_be_told_apart(right, got, shown):
+    assert number_texts(right, got) == shown

@@ -11,7 +11,7 @@ from nbgrader.api import Gradebook
 
 from grader.demo_class import correct
 from grader.grading import grade_class
-from grader.sandbox import sandbox_problem
+from grader.host import sandbox_problem
 from grader.settings import Settings
 
 from ..conftest import LESSON

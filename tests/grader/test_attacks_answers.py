@@ -11,8 +11,8 @@ import pytest
 
 from grader.demo_class import fill, right_answers
 from grader.gradebook import pristine_lessons
+from grader.host import sandbox_problem
 from grader.project import own_project
-from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
 
@@ -139,7 +139,7 @@ IN_ONE_LINE = {
 """Answers by other functions of the package that do the whole of the work."""
 
 
-NOT_IN_THE_PACKAGE = {"mended_loss"}
+NOT_IN_THE_PACKAGE = {"mended_loss", "count_games", "mended_training"}
 """Exercises whose answer stands in the lesson alone."""
 
 
@@ -179,7 +179,7 @@ def test_in_every_lesson_right_answers_get_full_marks_and_the_packages_own_get_n
 
         scores, verdict = scores_of(answers)
         assert all(score == most for score, most in scores.values()), verdict.to_json()
-        assert verdict.max_score == 10 and not verdict.notes, verdict.to_json()
+        assert verdict.max_score in (10, 14) and not verdict.notes, verdict.to_json()
         scores, verdict = scores_of({**answers, **own})
         assert not any(scores[f"check_{name}"][0] for name in own), verdict.to_json()
         if lesson in IN_ONE_LINE:

@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from grader.host import sandbox_problem
 from grader.protocol import until
-from grader.sandbox import Sandbox, sandbox_problem
+from grader.sandbox import Sandbox
 from grader.worker_limits import MAX_FILES
 
 pytestmark = [

@@ -76,6 +76,13 @@ def test_a_check_cell_is_one_line_and_follows_its_stub(student):
         assert list(cells).index(check) == list(cells).index(name) + 1
 
 
+def test_code_fits_the_width_of_a_page(student):
+    """At 900 pixels JupyterLab shows 88 characters; the set-up is one glance long."""
+    code = [cell for cell in student.cells if cell.cell_type == "code"]
+    assert not [line for cell in code for line in cell.source.splitlines() if len(line) > 88]
+    assert len(code[0].source.splitlines()) <= 10
+
+
 def test_points_are_those_that_the_series_promises(lesson, student):
     points = {
         c.id: c.metadata.nbgrader.points for c in student.cells if c.metadata.get("nbgrader", {}).get("grade")
@@ -110,6 +117,11 @@ def test_building_twice_gives_the_same_bytes(course, tmp_path):
 
 def test_the_committed_notebooks_are_what_the_sources_build():
     assert drift() == ""
+
+
+def test_a_course_hands_out_the_committed_notebooks(lesson, course):
+    committed = ROOT / "notebooks" / f"{lesson}.ipynb"
+    assert released_notebook(course, lesson).read_bytes() == committed.read_bytes()
 
 
 @pytest.fixture

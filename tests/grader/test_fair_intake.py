@@ -8,8 +8,8 @@ import pytest
 from grader.demo_class import fill
 from grader.gradebook import autograded_notebook
 from grader.grading import grade_files
+from grader.host import sandbox_problem
 from grader.intake import take_in
-from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from tests.conftest import LESSON
 

@@ -19,8 +19,8 @@ from grader.__main__ import main
 from grader.build import ROOT
 from grader.demo_class import CLASS, fill, submit
 from grader.grading import course_seed, grade_class, grade_files, write_missing_feedback
+from grader.host import sandbox_problem
 from grader.report import report_on
-from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 
 from ..conftest import LESSON

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from grader.sandbox import sandbox_problem
+from grader.host import sandbox_problem
 
 from .attacks import HONEST, notebook, points, right_with
 

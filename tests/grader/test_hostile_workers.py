@@ -17,8 +17,10 @@ import pytest
 from grader.build import ROOT
 from grader.demo_class import correct
 from grader.grading import grade_files
+from grader.host import sandbox_problem
 from grader.intake import take_in
-from grader.sandbox import sandbox_problem
+from grader.protocol import until
+from grader.sandbox import Sandbox
 from grader.settings import Settings
 from grader.verify import Worker
 from grader.worker_copy import remove_left_folders
@@ -203,6 +205,21 @@ def test_unsafe_leaves_nothing_running_and_no_folder(pristine, right_answers, tm
     assert not [f for f in Path("/tmp").glob("reward-lab-session-*") if f.stat().st_mtime > started]
     assert not list((tmp_path / "tmp").glob("reward-lab-*"))
     assert not left_running("sleep 4321")
+
+
+def test_unsafe_leaves_nothing_running_where_an_answer_was_never_read():
+    """The channel of a verifier that was killed breaks with an error, if a reply still lay in it."""
+    sandbox = Sandbox(LESSON, unsafe=True)
+    channel = sandbox.open_session(60)
+    source = "import subprocess\nsubprocess.Popen(['sleep', '4322'], start_new_session=True)"
+    channel.send({"op": "run", "source": source, "skip": [], "definitions_only": False})
+    while "errors" not in channel.receive(until(time.monotonic() + 60)):
+        pass
+    assert left_running("sleep 4322")
+    sandbox._control.send({"op": "watch"})
+    time.sleep(1)  # the answer is there, and nobody reads it
+    sandbox.close()
+    assert not left_running("sleep 4322")
 
 
 @pytest.fixture

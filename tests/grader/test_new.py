@@ -12,9 +12,9 @@ from grader.__main__ import main as grade
 from grader.build import ROOT, make_course, read_source, released_notebook
 from grader.demo_class import fill, right_answers
 from grader.headless import execute, pictures
+from grader.host import sandbox_problem
 from grader.new import main, make_project, write_lesson
 from grader.project import Project, ProjectError, course_project, own_project
-from grader.sandbox import sandbox_problem
 
 LESSON = "10_topic"
 TIE_AS_WIN = "def win_rate(first, second):\n    return (first >= second).double().mean()\n"

@@ -14,8 +14,8 @@ import pytest
 from grader import pages
 from grader.demo_class import correct, fill
 from grader.grading import grade_class, write_missing_feedback
+from grader.host import sandbox_problem
 from grader.intake import take_in
-from grader.sandbox import sandbox_problem
 from grader.settings import Settings
 from grader.submitted import handed_in_at, printable, submission_problem, submitted_file
 

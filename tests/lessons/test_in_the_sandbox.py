@@ -6,7 +6,7 @@ import pytest
 
 from grader.demo_class import fill, right_answers
 from grader.gradebook import pristine_lessons
-from grader.sandbox import sandbox_problem
+from grader.host import sandbox_problem
 from grader.settings import Settings
 from grader.verify import Worker
 
@@ -57,7 +57,7 @@ def grade(course, tmp_path_factory):
 @pytest.mark.parametrize("lesson", WRITTEN)
 def test_the_lessons_answers_get_all_points(lesson, grade):
     verdict = grade(lesson, right_answers(lesson))
-    assert (verdict.status, verdict.score, verdict.max_score) == ("graded", 10, 10), verdict
+    assert verdict.status == "graded" and verdict.score == verdict.max_score in (10, 14), verdict
     assert verdict.manual_max == WRITTEN[lesson] and not verdict.notes
 
 

@@ -338,15 +338,15 @@ def test_a_text_of_nothing_has_a_finite_score():
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_length_of_the_texts(tmp_path):
-    """80 MB of text are loaded and tokenised; what Python holds stays below 20 MB."""
+    """20 MB of text are loaded and tokenised, and Python holds less than 10 MB: 6.3 here, and 6.6 with 80 MB of text."""
     rng = np.random.default_rng(0)
     words = np.array([f"word{i}" for i in range(500)])
     path = tmp_path / "prefs.jsonl"
     with path.open("w") as file:
-        for number in range(1000):
+        for number in range(250):
             prompt, one, other = (" ".join(words[rng.integers(500, size=4000)]) for _ in range(3))
             file.write(json.dumps({"prompt": f"{number} {prompt}", "chosen": one, "rejected": other}) + "\n")
-    assert path.stat().st_size > 80e6
+    assert path.stat().st_size > 20e6
     import tokenizers  # noqa: F401  what it takes to import is not counted
 
     tracemalloc.start()
@@ -357,8 +357,8 @@ def test_memory_does_not_grow_with_the_length_of_the_texts(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(pairs) == 1000 and isinstance(pairs.tokens.base.obj, mmap.mmap)
-    assert peak < 20e6
+    assert len(pairs) == 250 and isinstance(pairs.tokens.base.obj, mmap.mmap)
+    assert peak < 10e6
 
 
 # The file that comes with the package

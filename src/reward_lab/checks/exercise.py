@@ -17,6 +17,8 @@ from .surroundings import no_logs
 from .values import plain, same
 
 PUBLIC_SEED = "public"
+CHECKED: dict[str, Report] = {}
+"""Name of an exercise -> its last report in this session, in the order in which they were first checked."""
 
 
 class Mistake(Exception):
@@ -70,7 +72,8 @@ class Exercise:
 
     Fields: `name`, what the student defines; `first_step`, shown while nothing is written; `cases`; `withholds`, what of
     the packages is out of an answer's reach during grading beside everything called `name`, as "package.module.name";
-    `uses`, other exercises of the lesson whose package's version an answer to this one may call all the same.
+    `uses`, other exercises of the lesson whose package's version an answer to this one may call all the same, and what
+    of their `withholds` that version calls.
     Calling it with the student's object checks that object.
     """
 
@@ -96,7 +99,9 @@ class Exercise:
     def __call__(self, target: Callable) -> object:
         """Check the student's object, and show the outcome in the way that suits where this runs."""
         seed = os.environ.get("REWARD_LAB_SEED", PUBLIC_SEED)
-        return present(self.report(lambda case_seed: LocalSubject(target, lesson_device(), case_seed), seed))
+        report = self.report(lambda case_seed: LocalSubject(target, lesson_device(), case_seed), seed)
+        CHECKED[self.name] = report
+        return present(report)
 
     def report(self, subject_for: SubjectMaker, seed: str = PUBLIC_SEED) -> Report:
         """Run every case.

@@ -112,6 +112,8 @@ def number_text(number: float) -> str:
 
 
 def number_texts(right: float, got: float) -> tuple[str, str]:
-    """Two numbers that differ, with so many digits that they can be told apart."""
+    """Two numbers that differ, with so many digits that they can be told apart; whole ones without any."""
+    if all(float(number).is_integer() and abs(number) < 1e6 for number in (right, got)):
+        return f"{right:.0f}", f"{got:.0f}"
     texts = number_text(right), number_text(got)
     return texts if texts[0] != texts[1] else (f"{right:.10f}", f"{got:.10f}")

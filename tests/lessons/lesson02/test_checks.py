@@ -13,9 +13,12 @@ from reward_lab import statistics
 from reward_lab.checks.naming import ways
 from reward_lab.lessons.lesson02 import checks as lesson02
 from reward_lab.lessons.lesson02.checks.abilities import ABILITY_MISTAKES
+from reward_lab.lessons.lesson02.checks.board import BOARD_MISTAKES
 from reward_lab.lessons.lesson02.checks.errors import ERROR_MISTAKES
+from reward_lab.lessons.lesson02.checks.mended import COUNT_MISTAKES
 from reward_lab.lessons.lesson02.checks.order import ORDER_MISTAKES
 from reward_lab.lessons.lesson02.checks.rankings import RANKING_MISTAKES
+from reward_lab.lessons.lesson02.leaderboard import leaderboard as packages_board
 from tests.lessons.answers import known, reports_of
 
 LESSON = "02_bradley_terry"
@@ -339,6 +342,120 @@ def nll_by_gather(scores, ranking):
     return torch.logsumexp(table, dim=1).sum() - ordered.sum()
 
 
+def board_with_counters(games):
+    """Counters in place of a tensor, names as they turn up, rows as lists."""
+    won = collections.Counter()
+    for first, second, result in games:
+        if result == "tie":
+            won[first, second] += 0.5
+            won[second, first] += 0.5
+        elif result == "first":
+            won[first, second] += 1
+        else:
+            won[second, first] += 1
+    names = list(dict.fromkeys(name for pair in won for name in pair))
+    wins = torch.tensor([[float(won[a, b]) for b in names] for a in names])
+    abilities = statistics.bt_mle(wins)
+    errors = statistics.bt_standard_errors(wins, abilities)
+    order = abilities.argsort(descending=True)
+    return [[names[i], abilities[i], errors[i]] for i in order]
+
+
+def board_from_one_loss(games):
+    """No table of the package's: autograd over the lines of the log, and its Hessian."""
+    names = sorted({g[0] for g in games} | {g[1] for g in games})
+    wins = torch.zeros(len(names), len(names), dtype=torch.float64)
+    for first, second, result in games:
+        i, j = names.index(first), names.index(second)
+        for k, m, weight in ((i, j, {"first": 1, "tie": 0.5}), (j, i, {"second": 1, "tie": 0.5})):
+            wins[k, m] += weight.get(result, 0)
+    a = mle_by_newton(wins).double()
+    rows = [(n, float(x), float(e)) for n, x, e in zip(names, a, errors_by_autograd(wins, a), strict=True)]
+    rows.sort(key=lambda row: row[1])
+    return rows[::-1]
+
+
+def board_with_numpy(games):
+    names, numbers = np.unique([g[:2] for g in games], return_inverse=True)
+    pairs = numbers.reshape(-1, 2)
+    wins = np.zeros((len(names), len(names)))
+    for (i, j), (*_, result) in zip(pairs, games, strict=True):
+        wins[i, j] += (result == "first") + (result == "tie") / 2
+        wins[j, i] += (result == "second") + (result == "tie") / 2
+    a = mle_by_iteration(torch.tensor(wins))
+    errors = np.array(errors_with_numpy(torch.tensor(wins), a))
+    best = np.argsort(-a.numpy())
+    return [(str(names[i]), a.numpy()[i], errors[i]) for i in best]
+
+
+def board_of_doubled_counts(games):
+    """Counts half wins in whole numbers, and halves the table."""
+    names = list({name: None for g in games for name in g[1::-1]})
+    at = {name: i for i, name in enumerate(names)}
+    twice = torch.zeros(len(names), len(names), dtype=torch.int64)
+    for first, second, result in games:
+        value = ("second", "tie", "first").index(result)
+        twice[at[first], at[second]] += value
+        twice[at[second], at[first]] += 2 - value
+    a = statistics.bt_mle(twice / 2)
+    rows = dict(zip(names, zip(a.tolist(), errors_by_minor(twice / 2, a).tolist(), strict=True), strict=True))
+    return tuple((name, *rows[name]) for name in sorted(rows, key=rows.get, reverse=True))
+
+
+def count_by_dict(logs, teams):
+    results = {game: (a, b) if won else (b, a) for game, a, b, won in logs}
+    table = [[0] * teams for _ in range(teams)]
+    for winner, loser in results.values():
+        table[winner][loser] += 1
+    return table
+
+
+def count_by_set_of_results(logs, teams):
+    wins = torch.zeros(teams, teams, dtype=torch.int64)
+    for _, winner, loser in {(g, a, b) if won else (g, b, a) for g, a, b, won in logs}:
+        wins[winner, loser] += 1
+    return wins
+
+
+def count_sorted(logs, teams):
+    wins, before = torch.zeros(teams, teams), None
+    for game, team, opponent, won in sorted(logs):
+        if game != before:
+            wins[(team, opponent) if won else (opponent, team)] += 1
+        before = game
+    return wins
+
+
+def count_by_shares(logs, teams):
+    """Each line counts one over the number of lines of its game."""
+    lines = collections.Counter(line[0] for line in logs)
+    wins = torch.zeros(teams, teams, dtype=torch.float64)
+    for game, team, opponent, won in logs:
+        wins[(team, opponent) if won else (opponent, team)] += 1 / lines[game]
+    return wins
+
+
+def count_winners_lines_then_the_rest(logs, teams):
+    wins, seen = torch.zeros(teams, teams), set()
+    for game, team, opponent, won in logs:
+        if won:
+            wins[team, opponent] += 1
+            seen.add(game)
+    for game, team, opponent, _ in logs:
+        if game not in seen:
+            wins[opponent, team] += 1
+    return wins
+
+
+def count_with_tensors(logs, teams):
+    if not logs:
+        return torch.zeros(teams, teams)
+    game, team, opponent, won = torch.tensor([[int(x) for x in line] for line in logs]).T
+    winner, loser = torch.where(won == 1, team, opponent), torch.where(won == 1, opponent, team)
+    unique = torch.stack([game, winner, loser], dim=1).unique(dim=0)
+    return torch.bincount(unique[:, 1] * teams + unique[:, 2], minlength=teams**2).reshape(teams, teams)
+
+
 LEGITIMATE = [
     pytest.param(name, answer, id=f"{name}-{how}")
     for name, answers in {
@@ -349,7 +466,7 @@ LEGITIMATE = [
             "Newton, float32 out": mle_by_newton,
             "Adam in float32": mle_by_adam,
             "a list": mle_in_python,
-            "1,000 rounds": lambda w: iterate(w, 1000),
+            "2,000 rounds": lambda w: iterate(w, 2000),
             "until nothing moves": lambda w: iterate(w, 100_000, until=1e-8),
             "scipy": mle_with_scipy,
             "gradient steps": mle_by_gradient_steps_that_fit,
@@ -385,6 +502,21 @@ LEGITIMATE = [
             "touched by all scores": lambda s, r: statistics.plackett_luce_nll(s, r) + 0 * s.sum(),
             "a number for one item": lambda s, r: statistics.plackett_luce_nll(s, r) if len(s) > 1 else 0,
         },
+        "leaderboard": {
+            "the package's": packages_board,
+            "counters": board_with_counters,
+            "autograd": board_from_one_loss,
+            "numpy": board_with_numpy,
+            "half wins doubled": board_of_doubled_counts,
+        },
+        "count_games": {
+            "a dict": count_by_dict,
+            "a set of results": count_by_set_of_results,
+            "sorted": count_sorted,
+            "shares": count_by_shares,
+            "the winners' lines first": count_winners_lines_then_the_rest,
+            "tensors": count_with_tensors,
+        },
     }.items()
     for how, answer in answers.items()
 ]
@@ -410,7 +542,9 @@ def apart(mistake):
 KNOWN = [
     *known({"bt_mle": ABILITY_MISTAKES, "bt_standard_errors": ERROR_MISTAKES}, in_float64),
     *known({"bt_order_effect": ORDER_MISTAKES}, apart),
-    *known({"plackett_luce_nll": RANKING_MISTAKES}),
+    *known(
+        {"plackett_luce_nll": RANKING_MISTAKES, "leaderboard": BOARD_MISTAKES, "count_games": COUNT_MISTAKES}
+    ),
 ]
 SLOW = {mle_by_adam: 2, mle_in_python: 2, mle_by_gradient_steps_that_fit: 7}
 
@@ -447,7 +581,7 @@ def reraise(kind, text=None):
 def iteration_without_a_test(wins):
     wins = wins.double()
     worth = torch.ones(len(wins), dtype=torch.float64)
-    for _ in range(1000):
+    for _ in range(2000):
         worth = wins.sum(1) / ((wins + wins.T) / (worth[:, None] + worth)).sum(1)
         worth = worth / worth.sum()
     return worth.log() - worth.log().mean()
@@ -589,10 +723,67 @@ def effect_by_fixed_steps(home, away):
     return found[:-1].detach() - found[:-1].detach().mean(), found[-1].item()
 
 
+def board_without_a_test(games):
+    """The classical iteration, whatever the table."""
+    names = sorted({name for game in games for name in game[:2]})
+    wins = torch.zeros(len(names), len(names), dtype=torch.float64)
+    for first, second, result in games:
+        i, j = names.index(first), names.index(second)
+        value = {"first": 1.0, "second": 0.0, "tie": 0.5}[result]
+        wins[i, j] += value
+        wins[j, i] += 1 - value
+    a = iteration_without_a_test(wins)
+    rows = zip(names, a.tolist(), statistics.bt_standard_errors(wins, a).tolist(), strict=True)
+    return sorted(rows, key=lambda row: -row[1])
+
+
+def count_in_whole_halves(logs, teams):
+    """What she counts, and half of it."""
+    wins = torch.zeros(teams, teams, dtype=torch.int64)
+    for _, team, opponent, won in logs:
+        wins[(team, opponent) if won else (opponent, team)] += 1
+    return wins // 2
+
+
+def count_neighbours(logs, teams):
+    """Passes over a line only where the line before is of the same game."""
+    wins, before = torch.zeros(teams, teams), None
+    for game, team, opponent, won in logs:
+        if game != before:
+            wins[(team, opponent) if won else (opponent, team)] += 1
+        before = game
+    return wins
+
+
+def change_board(change):
+    return lambda games: change(packages_board(games))
+
+
 MISTAKES = {
+    "board: nothing returned": ("leaderboard", lambda g: None, "is a `return` missing?"),
+    "board: a dict": ("leaderboard", change_board(lambda b: {r[0]: r[1:] for r in b}), "Turn the dict into a list"),
+    "board: numbers first": (
+        "leaderboard", change_board(lambda b: [(a, e, n) for n, a, e in b]), "the name comes first"),
+    "board: pairs": ("leaderboard", change_board(lambda b: [r[:2] for r in b]), "the name comes first"),
+    "board: the last is missing": ("leaderboard", change_board(lambda b: b[:-1]), "Whoever has played has a row"),
+    "board: no test": ("leaderboard", board_without_a_test, "Test for it before you fit"),
+    "board: abilities and errors swapped": (
+        "leaderboard", change_board(lambda b: [(n, e, a) for n, a, e in b]), "the ability of"),
+    "board: hard-coded": (
+        "leaderboard", lambda g: [("Ada", 0.8047, 0.7746), ("Ben", -0.8047, 0.7746)], "some cases fail"),
+    "count: nothing returned": ("count_games", lambda e, k: None, "is a `return` missing?"),
+    "count: whole halves": ("count_games", count_in_whole_halves, "Everything is halved and rounded"),
+    "count: neighbours": ("count_games", count_neighbours, "some cases fail"),
+    "count: only teams with a game": (
+        "count_games",
+        lambda e, k: count_sorted(e, 1 + max((max(x[1:3]) for x in e), default=0)),
+        "have a row and a column"),
+    "count: numpy": ("count_games", lambda e, k: count_sorted(e, k).numpy(), "torch.as_tensor"),
+    "count: writes into logs": ("count_games", lambda e, k: (e.sort(), count_sorted(e, k))[1], "argument 1 changed"),
     "mle: 200 rounds": ("bt_mle", lambda w: iterate(w, 200), "stopped early"),
     "mle: 300 rounds": ("bt_mle", lambda w: iterate(w, 300), "is promised"),
-    "mle: until it moves by 1e-4": ("bt_mle", lambda w: iterate(w, 10_000, until=1e-4), "is promised"),
+    "mle: 500 rounds": ("bt_mle", lambda w: iterate(w, 500), "stopped early"),
+    "mle: until it moves by 1e-4": ("bt_mle", lambda w: iterate(w, 10_000, until=1e-4), "stopped early"),
     "mle: three hops": ("bt_mle", reaches_in_three_hops, "some through many others"),
     "mle: wins below 1": ("bt_mle", whole_wins_only, "not how often they won"),
     "mle: half wins cut": ("bt_mle", lambda w: statistics.bt_mle(w.long()), "Half a win counts half"),
@@ -698,6 +889,18 @@ MISTAKES = {
 
 # Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter
 EQUIVALENT = {
+    "count_games": {
+        r"-> wins = torch\.zeros\(teams, teams(, dtype=torch\.float32)?\)$": "any type will do",
+        r"return wins\.(detach|float)": "any type will do",
+    },
+    "leaderboard": {
+        r"-> names = ": "the order of the names in the table does not matter",
+        r"-> wins = torch\.zeros\(len\(names\), len\(names\)(, dtype=torch\.float32)?\)$": "float32 holds halves",
+        r"\.(detach|float)\(\)": "no gradient is asked for, and the precision of float32 is enough",
+        r"(abilities|errors)\.clamp": "none comes near 20",
+        r"zip\(names, abilities, |tolist\(\), errors, ": "0-dim tensors may stand for numbers",
+        r"tolist\(\)(, strict=False)?\)$": "all three are equally long",
+    },
     "bt_standard_errors": {
         r"-> a = abilities$": "the precision of the abilities is enough: they are given so",
         r"\.float\(\)": "float32 here costs less than one part in a thousand",
@@ -725,6 +928,14 @@ def test_half_right_answers_get_part_of_the_points():
     }
     for name, (answer, points) in by_case.items():
         assert report_on(name, answer, "secret").score == points
+
+
+def test_the_hand_worked_examples_of_the_leaderboard_and_of_the_logs_hold():
+    games = [("Ben", "Ada", "second"), ("Ada", "Ben", "first"), ("Ben", "Ada", "tie")]
+    (first, *numbers), (second, *_) = packages_board(games)
+    assert (first, second) == ("Ada", "Ben") and numbers == pytest.approx([0.8047, 0.7746], abs=5e-5)
+    logs = [(1, 0, 1, True), (1, 1, 0, False), (2, 0, 1, True), (2, 1, 0, False), (3, 1, 0, True)]
+    assert count_by_dict(logs, 2) == [[0, 2], [1, 0]]
 
 
 def test_the_hand_worked_numbers_of_the_lesson_hold():

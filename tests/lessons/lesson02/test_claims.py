@@ -55,6 +55,8 @@ def test_lesson_2_shows_what_its_text_claims(shared_folder):
 
     # Section 7: doubling changes no ability, and every standard error by the square root of 2.
     assert numbers(r"two fits: ([\d.]+)") == [0]
+    assert numbers(r"games in her table: (\d+), played: (\d+)") == [546, 273]
+    assert numbers(r"with your count: (\d+) games, (\d+) pairs told apart") == [273, 9]
     doubled, right = numbers(r"standard error of Milwaukee: ([\d.]+), in place of ([\d.]+)")
     assert right / doubled == pytest.approx(2**0.5, abs=0.01)
     assert numbers(r"pairs told apart: (\d+), in place of (\d+)") == [11, 9]

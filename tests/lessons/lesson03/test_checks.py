@@ -6,16 +6,21 @@ import random
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 import torch.nn.functional as F
 
 from reward_lab import statistics as st
 from reward_lab.lessons.lesson03 import checks as lesson03
+from reward_lab.lessons.lesson03 import experiments
+from reward_lab.lessons.lesson03.checks.asked import TRAINING_MISTAKES
 from reward_lab.lessons.lesson03.checks.calibrated import CALIBRATION_MISTAKES
 from reward_lab.lessons.lesson03.checks.corrected import CORRECTED_MISTAKES
+from reward_lab.lessons.lesson03.checks.cures import CURE_MISTAKES
 from reward_lab.lessons.lesson03.checks.davidson import DAVIDSON_MISTAKES
 from reward_lab.lessons.lesson03.checks.labels import LABEL_MISTAKES
 from reward_lab.lessons.lesson03.checks.smoothed import SMOOTHED_MISTAKES
+from reward_lab.lessons.lesson03.cures import compare_cures as packages_cures
 from tests.lessons.answers import known, reports_of
 
 NAME = "03_noise_ties_calibration"
@@ -300,6 +305,177 @@ CALIBRATIONS = {
     "bincount": calibration_with_bincount,
     "the package's": st.calibration,
 }
+
+
+def cures_by(fit):
+    """The comparison around a way to fit: (signed differences, loss) -> weights."""
+
+    def compare_cures(difference, labels, held_out, p, flip_rate):
+        signed = difference.double() * (2 * labels.double() - 1)[:, None]
+        true, result = torch.log(p / (1 - p)), {}
+        losses = {
+            "plain": lambda m: -F.logsigmoid(m).mean(),
+            "smoothed": lambda m: -((1 - flip_rate) * F.logsigmoid(m) + flip_rate * F.logsigmoid(-m)).mean(),
+            "corrected": lambda m: (
+                -torch.log((1 - flip_rate) * torch.sigmoid(m) + flip_rate * torch.sigmoid(-m)).mean()
+            ),
+        }
+        for name, loss in losses.items():
+            margin = held_out.double() @ fit(signed, loss)
+            right = p * (margin > 0) + (1 - p) * (margin <= 0)
+            result[name] = [(margin @ true / (true @ true)), right.mean()]
+        return result
+
+    return compare_cures
+
+
+def fit_by_lbfgs(signed, loss):
+    weights = torch.zeros(signed.shape[1], dtype=signed.dtype, device=signed.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=200, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+
+    def objective():
+        optimizer.zero_grad()
+        value = loss(signed @ weights)
+        value.backward()
+        return value
+
+    optimizer.step(objective)
+    return weights.detach()
+
+
+def fit_by_adam(signed, loss):
+    layer = torch.nn.Linear(signed.shape[1], 1, bias=False, dtype=signed.dtype, device=signed.device)
+    torch.nn.init.zeros_(layer.weight)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
+    for _ in range(400):
+        optimizer.zero_grad()
+        loss(layer(signed).squeeze(1)).backward()
+        optimizer.step()
+    return layer.weight.detach()[0]
+
+
+def fit_by_descent(signed, loss):
+    weights = signed.new_zeros(signed.shape[1])
+    for _ in range(600):
+        weights.requires_grad_()
+        (slope,) = torch.autograd.grad(loss(signed @ weights), weights)
+        weights = (weights - 2 * slope).detach()
+    return weights
+
+
+def fit_by_momentum_in_float32(signed, loss):
+    weights = torch.zeros(signed.shape[1], device=signed.device, requires_grad=True)
+    optimizer = torch.optim.SGD([weights], lr=0.5, momentum=0.9)
+    for _ in range(300):
+        value = loss(signed.float() @ weights)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    return weights.detach().double()
+
+
+def fit_by_scipy(signed, loss):
+    def value_and_slope(w):
+        weights = torch.tensor(w, device=signed.device, requires_grad=True)
+        value = loss(signed @ weights)
+        (slope,) = torch.autograd.grad(value, weights)
+        return value.item(), slope.cpu().numpy()
+
+    found = scipy.optimize.minimize(value_and_slope, np.zeros(signed.shape[1]), jac=True, method="BFGS")
+    return torch.tensor(found.x, device=signed.device)
+
+
+def asked_in_the_first_step(model, optimizer, first, second, people, steps):
+    losses, preferred = [], None
+    for step in range(steps):
+        if step == 0:
+            preferred = people()
+        margin = model(first) - model(second)
+        loss = -F.logsigmoid(torch.where(preferred, margin, -margin)).mean()
+        model.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def asked_by_signs(model, optimizer, first, second, people, steps):
+    sign, losses = 2 * people().float() - 1, []
+    while len(losses) < steps:
+        optimizer.zero_grad()
+        loss = F.softplus(-sign * (model(first) - model(second))).mean()
+        losses.append(loss.detach())
+        loss.backward()
+        optimizer.step()
+    return losses
+
+
+def asked_and_sorted(model, optimizer, first, second, people, steps):
+    preferred = people()[:, None]
+    winner, loser = torch.where(preferred, first, second), torch.where(preferred, second, first)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad(set_to_none=False)
+        loss = st.smoothed_bt_loss(model(winner) - model(loser), 0.0)
+        loss.backward()
+        losses += [loss.item()]
+        optimizer.step()
+    return tuple(losses)
+
+
+def asked_with_cross_entropy(model, optimizer, first, second, people, steps):
+    target, losses = people().float(), torch.zeros(steps)
+    for step in range(steps):
+        loss = F.binary_cross_entropy_with_logits(model(first) - model(second), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses[step] = loss.item()
+    return losses
+
+
+def asked_with_a_closure(model, optimizer, first, second, people, steps):
+    preferred = people()
+
+    def closure():
+        optimizer.zero_grad()
+        margin = torch.stack([model(first), model(second)])
+        loss = (torch.logsumexp(margin, dim=0) - torch.where(preferred, margin[0], margin[1])).mean()
+        loss.backward()
+        return loss
+
+    return [optimizer.step(closure).item() for _ in range(steps)]
+
+
+def without_clearing(model, optimizer, first, second, people, steps):
+    preferred, losses = people(), []
+    for _ in range(steps):
+        loss = F.softplus(-torch.where(preferred, 1, -1) * (model(first) - model(second))).mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+NEW_LEGITIMATE = {
+    "compare_cures": {
+        "the package's": packages_cures,
+        "L-BFGS": cures_by(fit_by_lbfgs),
+        "Adam": cures_by(fit_by_adam),
+        "descent": cures_by(fit_by_descent),
+        "momentum, float32": cures_by(fit_by_momentum_in_float32),
+        "scipy": cures_by(fit_by_scipy),
+    },
+    "mended_training": {
+        "in the first step": asked_in_the_first_step,
+        "signs": asked_by_signs,
+        "sorted texts": asked_and_sorted,
+        "cross-entropy": asked_with_cross_entropy,
+        "a closure": asked_with_a_closure,
+    },
+}
+
+
 LEGITIMATE = [
     pytest.param(name, answer, id=f"{name}-{how}")
     for name, answers in {
@@ -308,13 +484,19 @@ LEGITIMATE = [
         "flip_corrected_loss": CORRECTED,
         "davidson_nll": DAVIDSON,
         "calibration": CALIBRATIONS,
+        **NEW_LEGITIMATE,
     }.items()
     for how, answer in answers.items()
 ]
 
 
 # Drawing 48,000 labels one at a time takes a second for each seed.
-SLOW = {labels_element_by_element: 1}
+SLOW = {
+    labels_element_by_element: 1,
+    NEW_LEGITIMATE["compare_cures"]["Adam"]: 3,
+    NEW_LEGITIMATE["compare_cures"]["momentum, float32"]: 3,
+    NEW_LEGITIMATE["compare_cures"]["descent"]: 3,
+}
 
 
 # Mistakes that the checks know by name
@@ -325,6 +507,8 @@ KNOWN = known(
         "flip_corrected_loss": CORRECTED_MISTAKES,
         "davidson_nll": DAVIDSON_MISTAKES,
         "calibration": CALIBRATION_MISTAKES,
+        "compare_cures": CURE_MISTAKES,
+        "mended_training": TRAINING_MISTAKES,
     }
 )
 
@@ -443,6 +627,29 @@ def softmax_with(change):
 
 
 MISTAKES = {
+    "cures: nothing returned": ("compare_cures", lambda *a: None, "is a `return` missing?"),
+    "cures: scales alone": (
+        "compare_cures", lambda *a: {name: found[0] for name, found in packages_cures(*a).items()}, "(scale, accuracy)"),
+    "cures: other keys": (
+        "compare_cures", lambda *a: {n.upper(): found for n, found in packages_cures(*a).items()}, 'keys "plain"'),
+    "cures: a constant too": (
+        "compare_cures",
+        lambda d, y, h, p, e: packages_cures(
+            torch.cat([d, torch.ones_like(d[:, :1])], 1), y, torch.cat([h, torch.ones_like(h[:, :1])], 1), p, e),
+        "some cases fail"),
+    "cures: always the same": (
+        "compare_cures",
+        lambda *a: {"plain": (0.476, 0.9), "smoothed": (0.27, 0.9), "corrected": (1.0, 0.9)},
+        "some cases fail"),
+    "training: no zero_grad": ("mended_training", without_clearing, "zero_grad() is missing"),
+    "training: as it was": ("mended_training", experiments.colleagues_training, "still asked at every step"),
+    "training: nothing returned": (
+        "mended_training", lambda *a: asked_by_signs(*a) and None, "is a `return` missing?"),
+    "training: the last loss": ("mended_training", lambda *a: asked_in_the_first_step(*a)[-1], "a list of"),
+    "training: not trained": (
+        "mended_training",
+        lambda m, o, a, b, people, n: [math.log(2)] * n if people() is not None else [],
+        "losses to end at"),
     "labels: exactly the expected flips": ("noisy_labels", exactly_the_expected_flips, "a fixed number"),
     "labels: global generator seeded": ("noisy_labels", seeds_the_global_generator, "torch.manual_seed"),
     "smoothed: a kink": (
@@ -554,6 +761,11 @@ MISTAKES = {
 
 # Mutants of the lesson's own answers that are right all the same: what was changed -> why it does not matter
 EQUIVALENT = {
+    "mended_training": {
+        r"\.(detach|float)\(\)": "features and labels carry no gradient, and everything is float32",
+        r"clamp\(-20, 20\)": "no margin and no loss comes near 20",
+        r"append\(loss\)$": "a 0-dim tensor may stand for a number",
+    },
     "smoothed_bt_loss": {},
     "flip_corrected_loss": {
         r"-> rate = torch\.tensor": "the rate's place and precision: it has four digits, and the device is the CPU here",
@@ -609,3 +821,18 @@ def test_the_hand_worked_numbers_of_the_lesson_hold():
     report = st.calibration(torch.tensor([0.1, 0.2, 0.7, 0.9]), torch.tensor([False, True, True, True]), 2)
     assert report["ece"] == pytest.approx(0.275) and report["brier"] == pytest.approx(0.1875)
     assert report["curve"] == [(pytest.approx(0.15), 0.5, 2), (pytest.approx(0.8), 1.0, 2)]
+
+
+def test_the_hand_worked_numbers_of_the_comparison_and_of_the_training_hold():
+    labels, p = torch.arange(100) < 74, torch.tensor([0.9], dtype=torch.float64)
+    found = packages_cures(torch.ones(100, 1), labels, torch.ones(1, 1), p, 0.2)
+    assert [scale for scale, _ in found.values()] == pytest.approx([0.476, 0.270, 1.0], abs=5e-4)
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    two, none = torch.ones(2, 1), torch.zeros(2, 1)
+    losses = asked_by_signs(
+        lambda x: model(x)[:, 0], optimizer, two, none, lambda: torch.ones(2, dtype=torch.bool), 2
+    )
+    assert [float(loss) for loss in losses] == pytest.approx([0.6931, 0.4741], abs=5e-5)
+    assert math.log1p(math.exp(0.5)) == pytest.approx(0.9741, abs=5e-5)

@@ -94,9 +94,15 @@ def test_both_log_ratios_fall_at_the_best_policy(text):
 
 def test_ipo_hardly_moves_at_the_same_price(text):
     exact, gold, *trained = numbers_after("0.50 ", re.sub(r"\n(?= 0\.11)", "", text))
-    assert exact == 0.11 and gold == -0.81 and all(abs(kl - exact) < 0.02 for kl in trained[:2])
+    assert (
+        exact == 0.11
+        and gold == -0.81
+        and all(abs(kl - exact) < 0.02 for kl in trained)
+        and len(trained) == 5
+    )
     exact, _, *trained = numbers_after("0.10 ", text)
-    assert exact == 1.31 and all(0.4 < kl - exact < 0.7 for kl in trained[:2])  # "half a nat further"
+    assert exact == 1.31 and all(0.2 < kl - exact < 0.8 for kl in trained)
+    assert abs(sum(trained) / 5 - exact - 0.5) < 0.15  # "half a nat further"
     exact, gold = numbers_after("0.02 ", text)
     assert abs(exact - 3.49) < 0.1 and abs(gold - 2.92) < 0.1  # "a tau of about 0.02"
 
@@ -104,16 +110,16 @@ def test_ipo_hardly_moves_at_the_same_price(text):
 def test_the_bug_shows_in_the_kl_alone(text):
     lowest, highest, ours, better = (
         float(x) for x in re.search(
-            r"held-out accuracy, three seeds: ([\d.]+) to ([\d.]+) \(ours, section 7: ([\d.]+) to ([\d.]+)\)", text
+            r"held-out accuracy, five seeds: ([\d.]+) to ([\d.]+) \(ours, section 7: ([\d.]+) to ([\d.]+)\)", text
         ).groups()
     )  # fmt: skip
     assert lowest > 0.75 and ours - lowest < 0.02 and better - highest < 0.02
     hers, mended = (
         numbers_after(f"{name}: after 10 epochs KL", text) for name in ("hers           ", "sum over tokens")
     )
-    assert min(hers[:3]) > 10 and max(hers[3:]) < -1.682 and max(mended[:3]) < 4 and min(mended[3:]) > -0.5
+    assert min(hers[:5]) > 10 and max(hers[5:]) < -1.682 and max(mended[:5]) < 4 and min(mended[5:]) > -0.5
     (price,) = numbers_after("the best policy at a price of 0.5 / 6: KL", text)
-    assert abs(price - sum(hers[:3]) / 3) < 2
+    assert abs(price - sum(hers[:5]) / 5) < 2
     kl, J, section_7 = numbers_after("with your mended_loss: KL", text)[:2] + [
         numbers_after("(section 7:", text)[0]
     ]

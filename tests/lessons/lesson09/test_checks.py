@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from reward_lab import rlhf
 from reward_lab.lessons.lesson09 import checks as lesson09
 from reward_lab.lessons.lesson09 import experiments
-from reward_lab.lessons.lesson09.checks import log_probs, spread, stopping
+from reward_lab.lessons.lesson09.checks import conversation, log_probs, spread, stopping
 from reward_lab.lessons.lesson09.checks.probes import ProbeCausalModel
+from reward_lab.lessons.lesson09.checks.tokenizing import ProbeTokenizer
+from reward_lab.lessons.lesson09.conversation import conversation_row
 from reward_lab.lessons.lesson09.scoring import answer_log_probs
 from reward_lab.lessons.lesson09.spread import kl_per_token
 from reward_lab.lessons.lesson09.stopping import choose_candidate
@@ -22,6 +24,50 @@ report_on = reports_of(lesson09)
 
 
 # Legitimate answers
+
+
+def row_by_encode(tokenizer, messages):
+    """Everything with `encode`, and the end searched in a loop."""
+    before = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    if text[: len(before)] != before:
+        raise ValueError
+    row = tokenizer.encode(before, add_special_tokens=False)
+    start = len(row)
+    for token in tokenizer.encode(text[len(before) :], add_special_tokens=False):
+        row.append(token)
+        if token == tokenizer.eos_token_id:
+            break
+    return row, start
+
+
+def row_with_template_ids(tokenizer, messages):
+    """The template's own ids of the prompt, as transformers gives them."""
+    given = tokenizer.apply_chat_template(list(messages)[:-1], add_generation_prompt=True)["input_ids"]
+    prompt = tokenizer.apply_chat_template(list(messages)[:-1], tokenize=False, add_generation_prompt=True)
+    whole = tokenizer.apply_chat_template(messages, tokenize=False)
+    if not whole.startswith(prompt):
+        raise ValueError("not a prefix")
+    rest = tokenizer(whole.removeprefix(prompt), add_special_tokens=False).input_ids
+    end = rest.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in rest else len(rest)
+    return [*given, *rest[:end]], len(given)
+
+
+def row_cut_as_text(tokenizer, messages):
+    """Cut at the end mark's text before it is tokenized."""
+    prompt = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
+    whole = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)
+    if whole.find(prompt) != 0:
+        raise ValueError("the prompt changed")
+    answer, mark, _ = whole[len(prompt) :].partition(tokenizer.eos_token)
+    parts = tokenizer([prompt, answer + mark], add_special_tokens=False)["input_ids"]
+    return parts[0] + parts[1], len(parts[0])
+
+
+def row_as_tensors(tokenizer, messages):
+    """Tensors of whole numbers will do."""
+    row, start = conversation_row(tokenizer, messages)
+    return torch.tensor(row), torch.tensor(start)
 
 
 def one_by_one(model, rows, starts, pad_id):
@@ -142,6 +188,8 @@ def chosen_as_tensor(outcomes):
 LEGITIMATE = [
     pytest.param(name, answer, id=f"{name}-{number}")
     for name, answers in {
+        "conversation_row": (
+            conversation_row, row_by_encode, row_with_template_ids, row_cut_as_text, row_as_tensors),
         "answer_log_probs": (
             answer_log_probs, one_by_one, by_cross_entropy, without_attention_mask, by_logsumexp),
         "kl_per_token": (kl_per_token, kl_in_numpy, kl_one_by_one, kl_with_masked_fill, kl_by_nan_to_num),
@@ -152,12 +200,17 @@ LEGITIMATE = [
 ]  # fmt: skip
 KNOWN = known(
     {
+        "conversation_row": conversation.MISTAKES,
         "answer_log_probs": log_probs.MISTAKES,
         "kl_per_token": spread.MISTAKES,
         "choose_candidate": stopping.MISTAKES,
     }
 )
 MISTAKES = {
+    "the start alone": ("conversation_row", lambda t, m: conversation_row(t, m)[1], "two values"),
+    "an encoding": (
+        "conversation_row", lambda t, m: (t("a"), conversation_row(t, m)[1]), 'stand under ["input_ids"]'),
+    "a start of float": ("conversation_row", lambda t, m: (conversation_row(t, m)[0], 2.0), "to be an int"),
     "cut off": ("answer_log_probs", lambda *x: answer_log_probs(*x).detach(), "cut off from the model"),
     "one a token": ("answer_log_probs", lambda m, r, s, p: torch.zeros(2, 3), "add up over its tokens"),
     "one number": ("kl_per_token", lambda *x: kl_per_token(*x)[0], "two numbers"),
@@ -168,6 +221,9 @@ MISTAKES = {
 }  # fmt: skip
 _NUMBERS = r"-> .*\.(detach|float)\(\)"
 EQUIVALENT = {
+    "conversation_row": {
+        r"-> whole = [^=]*\(messages, tokenize=False\)$": "no generation prompt is what it does without being told",
+    },
     "answer_log_probs": {
         _NUMBERS: "the model is float32 already, and the others are whole numbers without gradients",
         r"row \+ \[pad_id\]": "rows are lists",
@@ -196,6 +252,9 @@ def test_every_exercise_has_at_least_five_legitimate_answers_and_ten_named_mista
 
 
 def test_the_hand_worked_numbers_of_the_lesson_hold():
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]
+    row, start = conversation_row(ProbeTokenizer([], "", "", True, False), said)
+    assert (start, len(row)) == (20, 24)
     model = ProbeCausalModel(torch.zeros(4, 4), torch.zeros(9, 4))
     assert answer_log_probs(model, [[1, 3, 0, 2]], [2], 0).item() == pytest.approx(-2.7726, abs=5e-5)
     each = torch.tensor([[1.0, 0.5, 0.0], [-0.5, 0.0, 0.0]])

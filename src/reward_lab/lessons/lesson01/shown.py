@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor
 
+from reward_lab.lessons.graphs import AMBER, MIDDLE, arrow, blank, box
 from reward_lab.plots import BLUE, ORANGE, new_panels, plot_bradley_terry, plot_quality_against_reward, show
 
 QualityAndReward = tuple[np.ndarray, np.ndarray]
@@ -14,6 +15,29 @@ def bradley_terry() -> None:
         plot_bradley_terry(),
         alt="Left: the sigmoid rises from 0 to 1, with the differences 2 and -2 marked. "
         "Right: the loss falls to 0 on the right and is nearly a straight line of slope -1 on the left.",
+    )
+
+
+def encoder_and_head() -> None:
+    """Diagram: two texts go through one model, and only the difference of their rewards counts."""
+    figure, (axis,) = blank(1, 8.8, 2.8)
+    axis.set(xlim=(0, 10), ylim=(0, 2.8))
+    for height, text, reward in ((2.1, "preferred\ntokens", "$r_w$"), (0.6, "rejected\ntokens", "$r_l$")):
+        box(axis, (0.8, height), text)
+        box(axis, (3.2, height), "encoder: embed,\naverage, two layers", AMBER)
+        box(axis, (5.7, height), "head: vector\nto one number", AMBER)
+        axis.text(7.3, height, reward, ha="center", va="center", fontsize=12, color=MIDDLE)
+        for start, end in ((1.4, 2.1), (4.3, 4.9), (6.5, 7.0)):
+            arrow(axis, (start, height), (end, height))
+        arrow(axis, (7.6, height), (8.3, 1.35 + (0.2 if height > 1.3 else -0.2)))
+    box(axis, (9.1, 1.35), "loss\n$-\\log\\sigma(r_w - r_l)$")
+    axis.text(
+        4.4, 1.35, "the same weights for both texts", ha="center", va="center", fontsize=9, color=MIDDLE
+    )
+    show(
+        figure,
+        alt="Diagram: the tokens of the preferred and of the rejected text go through the same encoder and the same head, "
+        "which gives one reward each. The loss sees the difference of the two rewards.",
     )
 
 

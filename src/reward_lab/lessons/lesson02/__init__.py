@@ -1,7 +1,7 @@
 """Lesson 2: Bradley-Terry as statistics."""
 
 from . import checks as check
-from . import shown
+from . import experiments, shown
 from .predictions import predict
 
-__all__ = ["check", "predict", "shown"]
+__all__ = ["check", "experiments", "predict", "shown"]

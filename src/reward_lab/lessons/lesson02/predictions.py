@@ -14,7 +14,15 @@ predict = Predictions(
     never_lost=Prediction(),
     step_size=Prediction(("it arrives sooner", "it arrives later", "it never arrives"), right=3),
     pairs_apart=Prediction(),
-    counted_twice=Prediction(("the order of the teams", "the standard errors", "nothing"), right=2),
+    bug=Prediction(
+        (
+            "rows and columns of the table are swapped",
+            "each game is counted twice",
+            "the covariance is left out of the errors of differences",
+            "the abilities should be centred before the covariance is computed",
+        ),
+        right=2,
+    ),
     at_home=Prediction(),
     pairs_of_rankings=Prediction(("the estimates", "the standard errors", "both"), right=2),
     three_models=Prediction(

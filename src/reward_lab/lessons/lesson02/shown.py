@@ -86,3 +86,45 @@ def coverage_of_rankings(held: Mapping[str, Sequence[float]]) -> None:
         + "; ".join(f"{name} {np.mean(shares):.2f}" for name, shares in held.items())
         + ". Promised are 95 %.",
     )
+
+
+def from_games_to_probabilities() -> None:
+    """Diagram: games, table, abilities, probabilities."""
+    show(
+        figures.plot_from_games(),
+        alt="Diagram, from left to right: games become a table of wins, the fit makes abilities of it, and differences of "
+        "abilities give the probability of every game. An arrow leads back: at the best fit the promised wins are the wins.",
+    )
+
+
+def win_graphs() -> None:
+    """Diagram: when there is an estimate."""
+    show(
+        figures.plot_win_graphs(),
+        alt="Three graphs of five players, with an arrow from the winner to the loser of a game. Left: no arrow between "
+        "A, B and C, D, E. Middle: arrows from A and B to the rest, none back. Both have no estimate. Right: D beat A once, "
+        "so that arrows lead from everybody to everybody, and the estimate is finite.",
+    )
+
+
+def leaderboards(boards: Mapping[str, Sequence | None], games: int) -> None:
+    """Leaderboards with 95 % intervals: whose -> rows (name, ability, standard error), or None where there is none."""
+    there = {whose: rows for whose, rows in boards.items() if rows}
+    if not there:
+        return
+    rows = next(iter(there.values()))
+    best, last = rows[0], rows[-1]
+    show(
+        figures.plot_leaderboards(there, f"{games} games, {len(rows)} players, and how sure each number is"),
+        alt=f"Abilities with 95 % intervals, best on top, for {' and '.join(there)}. First {best[0]} at {best[1]:+.2f}, "
+        f"standard error {best[2]:.2f}; last {last[0]} at {last[1]:+.2f}, standard error {last[2]:.2f}.",
+    )
+
+
+def against_the_textbook(abilities: Tensor, published: Sequence[float]) -> None:
+    """A program's abilities beside the printed ones, the last team at 0 in both."""
+    off = max(abs(a - b) for a, b in zip(abilities.tolist(), published, strict=True))
+    show(
+        figures.plot_agreement(abilities.tolist(), published, "Seven abilities, as in the textbook"),
+        alt=f"Abilities of seven teams by the program, against the printed ones: all lie on the diagonal, to {off:.3f}.",
+    )

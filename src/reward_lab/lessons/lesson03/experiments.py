@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from reward_lab.lessons.starting import attempt as attempt
 from reward_lab.statistics.noise import (
     Comparisons,
     Limits,
@@ -16,6 +17,12 @@ from reward_lab.statistics.noise import (
 )
 from reward_lab.statistics.noisy_losses import smoothed_bt_loss
 from reward_lab.statistics.ties import Games, davidson_log_probabilities, rao_kupper_log_probabilities
+
+from .colleague import colleagues_training as colleagues_training
+from .colleague import train_network as train_network
+from .cures import compare_cures as compare_cures
+from .cures import cures_at as cures_at
+from .networks import Reward, new_network
 
 Loss = Callable[[Tensor], Tensor]
 """(n,) margins of the texts labelled as preferred -> scalar."""
@@ -32,7 +39,7 @@ def fit_linear(pairs: Comparisons, labels: Tensor, loss: Loss) -> nn.Module:
     """Fit one weight per feature, by L-BFGS from weights of 0. Returns a model (n, num_features) -> (n,)."""
     difference = pairs.first - pairs.second
     sign = torch.where(labels, 1.0, -1.0)
-    model = _Reward(nn.Linear(difference.shape[1], 1, bias=False)).to(difference.device)
+    model = Reward(nn.Linear(difference.shape[1], 1, bias=False)).to(difference.device)
     nn.init.zeros_(model.layers.weight)
     optimizer = torch.optim.LBFGS(model.parameters(), max_iter=100, line_search_fn="strong_wolfe")
 
@@ -61,10 +68,7 @@ def fit_network(pairs: Comparisons, labels: Labels, loss: Loss, seed: int, steps
     Returns:
         A model (n, num_features) -> (n,).
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = _Reward(nn.Sequential(nn.Linear(pairs.first.shape[1], 64), nn.ReLU(), nn.Linear(64, 1)))
-    model.to(pairs.first.device)
+    model = new_network(pairs.first.shape[1], seed).to(pairs.first.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(steps):
         sign = torch.where(labels(), 1.0, -1.0)
@@ -72,17 +76,6 @@ def fit_network(pairs: Comparisons, labels: Labels, loss: Loss, seed: int, steps
         loss(sign * (model(pairs.first) - model(pairs.second))).backward()
         optimizer.step()
     return model
-
-
-class _Reward(nn.Module):
-    """Layers that end in one number, and its dimension taken away."""
-
-    def __init__(self, layers: nn.Module):
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.layers(features).squeeze(1)  # (n, 1) -> (n,)
 
 
 @dataclass(frozen=True)

@@ -194,3 +194,44 @@ def plot_reliability(reports: Mapping[str, dict], title: str) -> Figure:
         axis.legend(fontsize=8, loc="upper left")
     figure.suptitle(title)
     return figure
+
+
+def plot_cures(
+    rates: Sequence[float],
+    packages: Mapping[str, Sequence[float]],
+    mine: Mapping[str, Sequence[float]] | None,
+    title: str,
+) -> Figure:
+    """Scale of the rewards against the flip rate: a line a loss, and circles for the reader's own."""
+    figure, (axis,) = new_panels(1, width=7.5)
+    axis.axhline(1.0, color=GREY, linestyle=":", label="true scale")
+    styles = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."))
+    for (name, scale), (colour, style) in zip(packages.items(), styles, strict=True):
+        axis.plot(rates, scale, color=colour, linestyle=style, label=name)
+        if mine and name in mine:
+            axis.plot(
+                rates,
+                mine[name],
+                "o",
+                color=colour,
+                markerfacecolor="none",
+                markersize=9,
+                label=f"{name}, yours",
+            )
+    axis.set(
+        xlabel="share of labels that are flipped", ylabel="scale of the rewards", title=title, ylim=(0, None)
+    )
+    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def plot_training_losses(runs: Sequence[Sequence[float]], title: str) -> Figure:
+    """The loss before each step, one line a seed, beside that of guessing."""
+    figure, (axis,) = new_panels(1, width=6.5)
+    styles = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."))
+    for seed, (losses, (colour, style)) in enumerate(zip(runs, styles, strict=False)):
+        axis.plot(range(1, len(losses) + 1), losses, color=colour, linestyle=style, label=f"seed {seed}")
+    axis.axhline(np.log(2), color=GREY, linestyle=":", label="guessing (ln 2)")
+    axis.set(xlabel="step", ylabel="loss (nats)", title=title, ylim=(0, None))
+    axis.legend(fontsize=8)
+    return figure

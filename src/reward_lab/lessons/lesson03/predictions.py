@@ -15,7 +15,15 @@ predict = Predictions(
         ),
         right=3,
     ),
-    better_number=Prediction(("more pairs", "other labels at each step", "more steps"), right=2),
+    bug=Prediction(
+        (
+            "the margin of the wrong text is pushed up",
+            "people are asked again at every step",
+            "gradients of earlier steps are added up",
+            "the held-out pairs are trained on",
+        ),
+        right=2,
+    ),
     half_a_win=Prediction(("harmless", "the abilities shrink", "the abilities stretch"), right=2),
     ece=Prediction(),
     temperature=Prediction(("yes, it rises", "yes, it falls", "no"), right=3),

@@ -70,3 +70,26 @@ def perfect_forecaster(sizes: Sequence[int], measured: np.ndarray, expected: np.
         f"a straight line that "
         "the calculated values follow.",
     )
+
+
+def cures(
+    rates: Sequence[float], packages: Mapping[str, Sequence[float]], mine: Mapping | None = None
+) -> None:
+    """The scale of the rewards by loss and flip rate, the package's and, if it is there, the reader's own."""
+    show(
+        figures.plot_cures(
+            rates, packages, mine, "One noisy world, three losses: only the correction keeps the scale"
+        ),
+        alt="Scale of the rewards against the flip rate, from 0 to 30 %: "
+        + "; ".join(f"{name} from {scale[0]:.2f} to {scale[-1]:.2f}" for name, scale in packages.items())
+        + (". Circles: the reader's own." if mine else "."),
+    )
+
+
+def training_losses(runs: Sequence[Sequence[float]]) -> None:
+    """The loss before each step, one line a seed."""
+    show(
+        figures.plot_training_losses(runs, "Her loss, three seeds: it falls, and levels off"),
+        alt=f"Training loss against steps for {len(runs)} seeds: it falls from {runs[0][0]:.2f} and ends between "
+        f"{min(run[-1] for run in runs):.2f} and {max(run[-1] for run in runs):.2f}.",
+    )

@@ -1,11 +1,27 @@
-"""The figure of lesson 4."""
+"""The figures of lesson 4."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_panels
+from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, new_diagram, new_panels
+
+
+def plot_two_heads() -> Figure:
+    """One backbone, two heads: words for every token, or one reward from the last real one."""
+    words = ("fox", "fed", "owl", ".", "padding")
+    places = [1.0 + 1.5 * number for number in range(len(words))]
+    boxes = [
+        (x, 0.5, word, GREY if word == "padding" else BLUE) for x, word in zip(places, words, strict=True)
+    ]
+    boxes.append((4.0, 1.9, "backbone: each token looks back at those before it, and gets a vector", BLUE))
+    boxes.append((2.4, 3.5, "language model head, at every token:\nwhich token comes next?", GREEN))
+    boxes.append((6.6, 3.5, "reward head, at the last real token:\none number", ORANGE))
+    arrows = [((x, 0.85), (x, 1.5), GREY) for x in places]
+    arrows += [((x, 2.3), (x + (2.4 - x) / 3, 2.95), GREEN) for x in places[:4]]
+    arrows.append(((places[3], 2.3), (6.3, 2.95), ORANGE))
+    return new_diagram(boxes, arrows, size=(8.4, 3.4), limits=(8.6, 4.1))[0]
 
 
 def plot_data_efficiency(

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, draw_band, new_panels
+from reward_lab.plots import BLUE, GREEN, GREY, ORANGE, draw_band, new_diagram, new_panels
 from reward_lab.rlhf.training import RLHistory
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
@@ -16,6 +16,25 @@ NAMES = {
     "kl": "KL to the reference (nats)",
     "gold": "expected gold reward",
 }
+
+
+def plot_loop() -> Figure:
+    """One round of PPO: who writes, who scores what, and who learns."""
+    boxes = (
+        (1.3, 2.6, "policy\nwrites answers", BLUE),
+        (4.6, 3.5, "reward model\nscores each answer", ORANGE),
+        (4.6, 1.7, "reference\nlog-ratio of each word", BLUE),
+        (8.2, 2.6, "reward of each word:\n- beta x log-ratio,\nscore at the last", ORANGE),
+        (8.2, 0.6, "advantages: better than\nthe value function foresaw?", GREEN),
+        (2.6, 0.6, "several clipped steps\non the same answers", BLUE),
+        (8.2, 4.4, "gold looks on, and teaches nobody", GREY),
+    )
+    arrows = (
+        ((2.4, 2.8), (3.4, 3.4), GREY), ((2.4, 2.4), (3.4, 1.8), GREY), ((5.9, 3.4), (6.8, 2.9), GREY),
+        ((5.9, 1.8), (6.8, 2.3), GREY), ((8.2, 1.9), (8.2, 1.1), GREY), ((6.5, 0.6), (4.1, 0.6), GREY),
+        ((1.9, 1.1), (1.4, 2.1), GREY),
+    )  # fmt: skip
+    return new_diagram(boxes, arrows, size=(9.0, 3.9), limits=(10.2, 4.9))[0]
 
 
 def plot_runs(

@@ -125,10 +125,14 @@ def load_tokenizer(source: str):
         return AutoTokenizer.from_pretrained(source)
 
 
+def asked(prompt: str) -> list[dict[str, str]]:
+    """The messages in which a prompt is put to the model."""
+    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]
+
+
 def prompt_ids(tokenizer, prompt: str) -> list[int]:
     """A prompt as the model's chat template writes it, up to where the answer begins."""
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(asked(prompt), tokenize=False, add_generation_prompt=True)
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from reward_lab.language import ecosystem
 from reward_lab.lessons.starting import attempt as attempt
 from reward_lab.progress import duration
 
-from .answers import Pool, Sizes, draw_pool, load_model
+from .answers import Pool, Sizes, asked, draw_pool, load_model
 from .answers import find_model as find_model
 from .answers import load_tokenizer as load_tokenizer
 from .answers import prompt_ids as prompt_ids
@@ -32,7 +33,7 @@ from .rewards import Curve, Fitted, best_of_n_curve, fit_judged, held_out_pairs,
 PEOPLE, BIASED = Judge(), Judge(BIAS)
 ALIKE = 1
 """The mend: only answers whose lengths differ by so many words at most are judged against each other."""
-DPO_PAIRS = 8
+EACH = 8
 """Judged pairs of each training prompt."""
 
 
@@ -52,6 +53,19 @@ def answers(source: str, device: str, seed: int) -> Pool:
 def reward_models(pool: Pool, judge: Judge, seeds: Sequence[int], **settings: object) -> list[Fitted]:
     """A reward model for each seed of the judge's hesitations, all on the same answers. `settings`: see fit_judged."""
     return [fit_judged(pool, judge, seed, **settings) for seed in seeds]
+
+
+def lora_reward_model(source: str, device: str, pool: Pool, seed: int) -> Fitted:
+    """A reward model that trains the language model too, on the pairs of `reward_models`. Seconds on a GPU."""
+    start = time.perf_counter()
+    first, second = training_pairs(pool, EACH, seed)
+    pairs = PEOPLE.prefer(PEOPLE.scores(pool.texts), first, second, seed)
+    with _quietly() as say:
+        from . import lora_reward  # TRL takes seconds to import, and is not there everywhere
+
+        reward = lora_reward.train(source, device, pool, pairs, seed)
+        say(f"LoRA: {len(first)} judged pairs, {duration(time.perf_counter() - start)}")
+    return Fitted(reward, torch.zeros(0), len(first))
 
 
 def accuracies(pool: Pool, fitted: Sequence[Fitted], judge: Judge = PEOPLE) -> list[float]:
@@ -88,7 +102,7 @@ def dpo_run(source: str, device: str, pool: Pool, reward: Fitted, seed: int) -> 
     """DPO with LoRA on the readers' pairs, measured at the start, perhaps along the way, and at the end."""
     start, sizes = time.perf_counter(), Sizes.on(device)
     scores = PEOPLE.scores(pool.texts)
-    pairs = PEOPLE.prefer(scores, *training_pairs(pool, DPO_PAIRS, seed), seed)
+    pairs = PEOPLE.prefer(scores, *training_pairs(pool, EACH, seed), seed)
     along = [of_the_reference(pool, reward, seed)]
 
     def each(model, step: int) -> None:
@@ -145,6 +159,24 @@ def _compared(
     return won.double(), length[first] - length[second]
 
 
+class Written(NamedTuple):
+    """A reader's row of a conversation: where the answer begins, where the model began, and the text of both parts."""
+
+    start: int
+    began: int
+    given: str
+    counted: str
+
+
+def on_the_real_tokenizer(conversation_row, source: str, pool: Pool) -> Written:
+    """A reader's function on the real tokenizer, with the pool's first answer."""
+    tokenizer, prompt = load_tokenizer(source), pool.prompts[0]
+    answer = {"role": "assistant", "content": pool.texts[0]}
+    row, start = conversation_row(tokenizer, [*asked(prompt), answer])
+    began = len(prompt_ids(tokenizer, prompt))
+    return Written(start, began, tokenizer.decode(row[:start]), tokenizer.decode(row[start:]))
+
+
 def on_the_real_model(
     answer_log_probs, source: str, device: str, pool: Pool, count: int = 4
 ) -> tuple[Tensor, Tensor]:
@@ -159,8 +191,8 @@ def on_the_real_model(
     return found.cpu(), pool.drawn.log_probs[numbers].sum(dim=1)
 
 
-def missing_for_dpo() -> list[str]:
-    """Which packages that DPO needs are not installed."""
+def missing_for_trl() -> list[str]:
+    """Which packages that LoRA and DPO need are not installed."""
     return [name for name in ("trl", "peft", "datasets") if importlib.util.find_spec(name) is None]
 
 

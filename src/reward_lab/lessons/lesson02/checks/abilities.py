@@ -115,7 +115,7 @@ ABILITY_MISTAKES: dict[str, Solve | list[Solve]] = {
     PENALTY: [_ridge(1.0), _ridge(2.0)],
     "Only one iteration was made. Go on until the abilities no longer change.": _after(1),
     "The classical iteration was stopped early. In a long chain of players it moves little in a round: go on until the "
-    "abilities no longer change.": [_after(rounds) for rounds in (2, 3, 5, 10, 20, 50, 100, 200)],
+    "abilities no longer change.": [_after(rounds) for rounds in (2, 3, 5, 10, 20, 50, 100, 200, 500)],
     "This averages the log-odds of pairs. Pairs with few games then count for too much: use the likelihood of all games.": (
         lambda w: (w.log() - w.T.log()).fill_diagonal_(0).mean(dim=1)
     ),
@@ -195,7 +195,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     rounds = circle.clone()
     rounds[order[0], order[1]] = 5
     halves = circle / 4  # nobody has won a whole game
-    _check_abilities(subject, draw_table(draw, 4, 9), circle, rounds, halves, draw_chain(draw, 13))
+    _check_abilities(subject, draw_table(draw, 4, 9), circle, rounds, halves, draw_chain(draw, 15))
 
 
 @bt_mle.case("a player or a group that never loses or never wins: an error", points=0.5)

@@ -1,4 +1,4 @@
-"""TODO 3: abilities together with the advantage of being at home."""
+"""TODO 5: abilities together with the advantage of being at home."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The usual mistakes of TODO 3, as programs that make them."""
+"""The usual mistakes of TODO 5, as programs that make them."""
 
 from collections.abc import Callable
 

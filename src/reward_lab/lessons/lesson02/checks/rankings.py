@@ -1,4 +1,4 @@
-"""TODO 4: the loss of a whole ranking."""
+"""TODO 6: the loss of a whole ranking."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""TODO 5: do probabilities mean what they say?"""
+"""TODO 7: do probabilities mean what they say?"""
 
 from collections.abc import Sequence
 

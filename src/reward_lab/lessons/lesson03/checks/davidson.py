@@ -1,4 +1,4 @@
-"""TODO 4: the likelihood of comparisons that may end in a tie."""
+"""TODO 6: the likelihood of comparisons that may end in a tie."""
 
 import torch
 import torch.nn.functional as F

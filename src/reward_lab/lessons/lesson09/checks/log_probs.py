@@ -1,4 +1,4 @@
-"""TODO 1: log-probabilities of answers from a model that is called as those of transformers are."""
+"""TODO 2: log-probabilities of answers from a model that is called as those of transformers are."""
 
 from collections.abc import Callable, Sequence
 
@@ -149,14 +149,14 @@ def _rows(
     return rows, starts
 
 
-@answer_log_probs.case("one conversation", points=1.0)
+@answer_log_probs.case("one conversation", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     flat = Probe("causal_model", {"table": torch.zeros(4, 4), "places": torch.zeros(40, 4)})
     calls = [(flat, [[1, 3, 0, 2]], [2], 0)]
     _check(subject, *calls, *((_model(draw, 9), *_rows(draw, 9, [n]), 0) for n in (6, 11)))
 
 
-@answer_log_probs.case("conversations of different lengths", points=1.5)
+@answer_log_probs.case("conversations of different lengths", points=1.0)
 def _(subject: Subject, draw: torch.Generator) -> None:
     calls = [(_model(draw, 9), *_rows(draw, 9, lengths), 0) for lengths in ([5, 9, 7, 12], [8, 4])]
     calls.append((_model(draw, 30), *_rows(draw, 30, [33, 24, 28, 8]), 0))

@@ -1,4 +1,4 @@
-"""TODO 2: sampled KL per token, and how sure it is."""
+"""TODO 4: sampled KL per token, and how sure it is."""
 
 from collections.abc import Callable
 

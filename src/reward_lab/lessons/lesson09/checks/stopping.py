@@ -120,7 +120,7 @@ def _clear(calls: Sequence[list[Tensor]]) -> list[tuple]:
     return kept
 
 
-@choose_candidate.case("the four candidates of the lesson", points=1.0)
+@choose_candidate.case("the four candidates of the lesson", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     rates = (0.5, 0.62, 0.66, 0.6)
     _check(
@@ -143,7 +143,7 @@ def _(subject: Subject, draw: torch.Generator) -> None:
     _check(subject, *lists, *_clear([rising, own, tied]), ([_judged(draw, 30, 0.5)],))
 
 
-@choose_candidate.case("candidates with two comparisons, one, or none", points=1.0)
+@choose_candidate.case("candidates with two comparisons, one, or none", points=0.5)
 def _(subject: Subject, draw: torch.Generator) -> None:
     none, one = torch.zeros(0, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     _check(

@@ -1,6 +1,5 @@
 """An exercise is a list of cases; checking an answer runs them and reports."""
 
-import builtins
 import contextlib
 import hashlib
 import os
@@ -9,47 +8,18 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from .listening import Listening
+from .mistake import Mistake
 from .naming import unread
 from .repeating import call_as_code
 from .report import CaseResult, Report, present
-from .subject import Failure, LocalSubject, Reply, Subject
+from .subject import LocalSubject, Subject
 from .surroundings import no_logs
-from .values import plain, same
+from .values import plain
 
 PUBLIC_SEED = "public"
 CHECKED: dict[str, Report] = {}
 """Name of an exercise -> its last report in this session, in the order in which they were first checked."""
-
-
-class Mistake(Exception):
-    """Raised by a case: what was expected, what came, and the likely mistake if it is recognised.
-
-    Fields: `expected` and `got` for the student to compare, `likely` a sentence or None. `not_yet` is
-    true when the answer has not been written; `final` when the message would be the same on any inputs;
-    `raised` the type of the exception that the answer ended with, or None.
-    """
-
-    def __init__(
-        self,
-        expected: str,
-        got: str,
-        likely: str | None = None,
-        not_yet: bool = False,
-        final: bool = False,
-        raised: str | None = None,
-    ):
-        super().__init__(expected, got, likely)
-        self.expected, self.got, self.likely, self.not_yet = expected, got, likely, not_yet
-        self.final, self.raised = final, raised
-
-    @property
-    def name(self) -> str:
-        """What this is called where a class's mistakes are counted, in none of the student's own words."""
-        if self.likely or self.raised is None:
-            return self.likely or ""
-        known = getattr(builtins, self.raised, None)
-        own = not (isinstance(known, type) and issubclass(known, BaseException))
-        return "raises an exception of another library or its own" if own else f"raises {self.raised}"
 
 
 CaseFunction = Callable[[Subject, torch.Generator], None]
@@ -145,7 +115,7 @@ class Exercise:
     def _run(self, case: Case, subject_for: SubjectMaker, seed: str) -> CaseResult:
         result = CaseResult(case.title, 0.0, case.points, passed=False)
         # The subject's generators start elsewhere than the inputs': its side may be told its seed.
-        subject = _Listening(subject_for(_case_seed(seed, self.name, case.title, "subject")))
+        subject = Listening(subject_for(_case_seed(seed, self.name, case.title, "subject")))
         draw = torch.Generator().manual_seed(_case_seed(seed, self.name, case.title))
         try:
             # A message on hidden inputs is shown to nobody.
@@ -173,74 +143,6 @@ class Exercise:
             # An answer can be wrong in a way that no case thought of. That costs the case, and no more.
             return replace(result, message=f"the answer can't be judged ({type(error).__name__}).")
         return replace(result, points=case.points, passed=True, printed=subject.printed)
-
-
-class _Listening:
-    """Passes requests on to a Subject. Turns its failures into Mistakes and keeps what it printed."""
-
-    def __init__(self, subject: Subject):
-        self._subject = subject
-        self.device = subject.device
-        self.printed = ""
-        self.called: tuple | None = None  # the arguments of the last plain call
-
-    def call(self, *arguments: object) -> Reply:
-        self.called = arguments
-        return self._unchanged(arguments, self._heard(self._subject.call(*arguments)))
-
-    def differentiate(self, *arguments: object) -> Reply:
-        self.called = None
-        return self._unchanged(arguments, self._heard(self._subject.differentiate(*arguments)))
-
-    def error(self, *arguments: object) -> Failure | None:
-        """The exception that a call raises where the exercise asks for one, or None if it returns."""
-        self.called = arguments
-        reply = self._subject.call(*arguments)
-        failure = reply.failure
-        if failure is not None and (failure.of_grader or failure.type_name == "NotImplementedError"):
-            self._heard(reply)  # raises
-        self.printed += reply.printed[:2000]
-        return failure
-
-    def _unchanged(self, arguments: tuple, reply: Reply) -> Reply:
-        for number, (before, after) in enumerate(zip(arguments, reply.arguments, strict=True), 1):
-            # A probe's state is the case's own business: an optimizer step has to change the model.
-            was = plain(before)
-            if isinstance(was, type(after)) and not same(was, after):
-                raise Mistake(
-                    "the inputs to be left as they are",
-                    f"argument {number} changed",
-                    "Your code writes into one of its inputs. Work on a copy, or avoid in-place operations.",
-                )
-        return reply
-
-    def create(self, *arguments: object) -> int:
-        self.called = None
-        return self._heard(self._subject.create(*arguments)).value
-
-    def apply(self, handle: int, *arguments: object) -> Reply:
-        self.called = None
-        return self._unchanged(arguments, self._heard(self._subject.apply(handle, *arguments)))
-
-    def step(self, handle: int, learning_rate: float, weights: torch.Tensor, *arguments: object) -> dict:
-        reply = self._heard(self._subject.step(handle, learning_rate, weights, *arguments))
-        return self._unchanged(arguments, reply).value
-
-    def length(self, handle: int) -> object:
-        return self._heard(self._subject.length(handle)).value
-
-    def items(self, handle: int, indices: object) -> list:
-        return self._heard(self._subject.items(handle, indices)).value
-
-    def _heard(self, reply: Reply) -> Reply:
-        self.printed += reply.printed[:2000]
-        if reply.failure is None:
-            return reply
-        if reply.failure.type_name == "NotImplementedError":
-            raise Mistake("your answer", "the empty exercise", not_yet=True, final=True)
-        if reply.failure.of_grader:
-            raise Mistake("an answer", reply.failure.message, final=True)
-        raise Mistake("no exception", str(reply.failure), raised=reply.failure.type_name)
 
 
 def lesson_device() -> str:

@@ -108,20 +108,16 @@ def _against(place: int) -> Callable[[Tensor, Tensor], Tensor]:
     return errors
 
 
-def _halves(share: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    return HALF | share
-
-
 BOARD_MISTAKES: dict[str, Board | list[Board]] = {
     "The rows are sorted with the worst player first.": _board(rank=lambda rows: sorted(rows, key=lambda r: r[1])),
     "The rows are sorted by name. The best player comes first.": _board(rank=sorted),
     "The rows stand in the order in which the names turn up. Sort them: the best player comes first.": _board(rank=list),
     "The standard errors stayed in the order of the table when the rest was sorted. Sort whole rows.": _unordered_errors,
     "The names stayed in the order of the table when the rest was sorted. Sort whole rows.": _order_twice,
-    "Ties are left out. A tie is half a win for both.": _board(_halves({"tie": (0.0, 0.0)})),
-    "A tie counts as a whole win for both. It is half a win for both.": _board(_halves({"tie": (1.0, 1.0)})),
+    "Ties are left out. A tie is half a win for both.": _board(HALF | {"tie": (0.0, 0.0)}),
+    "A tie counts as a whole win for both. It is half a win for both.": _board(HALF | {"tie": (1.0, 1.0)}),
     "A tie counts as a win of one side. It is half a win for both.": [
-        _board(_halves({"tie": (1.0, 0.0)})), _board(_halves({"tie": (0.0, 1.0)}))
+        _board(HALF | {"tie": (1.0, 0.0)}), _board(HALF | {"tie": (0.0, 1.0)})
     ],
     "The result is not read: the first player seems to have won every game.": _board(
         dict.fromkeys(HALF, (1.0, 0.0)), abilities=lambda w: bt_mle(w)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup student real sandbox postgresql demo test test-quick style notebooks check grade bench figures book book-instructor release colab clean
+.PHONY: help setup student real sandbox postgresql browser demo test test-quick style notebooks check grade bench figures book book-instructor release colab clean
 
 help:
 	@echo "make demo       set up, build, run lesson 1 with its answers, grade a small class"
@@ -15,6 +15,7 @@ help:
 	@echo "make notebooks  build notebooks/ and the nbgrader course in build/course from solutions/"
 	@echo "make check      say whether notebooks/ is what solutions/ builds"
 	@echo "make grade COURSE=folder LESSON=01_reward_modeling"
+	@echo "make browser    look at JupyterLab, Formgrader, feedback and the report in Chromium"
 	@echo "make bench      print every figure that the README and the lessons quote"
 	@echo "make book       the lessons, the reference and all guides as a site in build/book/site; book-instructor: with answers"
 	@echo "make release    say whether version, badges, notebooks, changelog and citation agree"
@@ -67,6 +68,12 @@ postgresql:
 	else echo "== No PostgreSQL: run 'sudo apt-get install postgresql'. Tests that need it are skipped."; exit 0; fi; \
 	echo "== Installing PostgreSQL, for tests of a gradebook there"; \
 	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null || echo "== No PostgreSQL: it could not be installed"
+
+# What a reader and a marker get in a browser. Chromium and playwright are installed where this user may.
+browser: setup sandbox
+	@command -v chromium google-chrome >/dev/null || sudo apt-get install -y -qq chromium || apt-get install -y -qq chromium
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.50'
+	@$(BIN)/python -m pytest tests/lessons/test_in_jupyterlab.py tests/grader/test_formgrader.py
 
 demo: setup sandbox
 	@$(BIN)/python -m grader.demo

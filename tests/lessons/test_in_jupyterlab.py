@@ -1,17 +1,9 @@
 """What a reader of JupyterLab gets, looked up in its page: alt texts, folded answers. Needs Chromium and playwright; 20 s.
 
-    apt-get install chromium && pip install playwright
+    make browser
 
 CI has neither, and skips it; the same output is held in nbconvert's pages by test_alt_text.py.
 """
-
-import secrets
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -19,10 +11,11 @@ import pytest
 
 from reward_lab.plots import image_element
 
+from ..jupyter_server import ARGUMENTS, CHROMIUM, jupyterlab
+
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="no playwright here: JupyterLab is not looked at"
 )
-CHROMIUM = shutil.which("chromium")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no Chromium here")]
 ALT = 'Left: <0.5> & the "same" falls.'
 FOLDED = "<details><summary>What came out</summary>\n\nA **bold** word, and $x^2$.\n\n</details>"
@@ -38,29 +31,14 @@ def address(tmp_path_factory):
     cell = nbformat.v4.new_code_cell("show()", outputs=[nbformat.v4.new_output("display_data", data=data)])
     cells = [nbformat.v4.new_markdown_cell(FOLDED), cell]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "lesson.ipynb")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex(8)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
-    command += [f"--IdentityProvider.token={token}", f"--notebook-dir={folder}"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(120):
-        try:
-            direct.open(f"http://127.0.0.1:{port}/api", timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.5)
-    yield f"http://127.0.0.1:{port}/lab/tree/lesson.ipynb?token={token}"
-    server.kill()
-    server.wait()
+    with jupyterlab(folder) as (server, token):
+        yield f"{server}/lab/tree/lesson.ipynb?token={token}"
 
 
 @pytest.mark.parametrize("width", [1400, 900])
 def test_alt_text_and_folded_answer_arrive_in_the_page(address, width):
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--no-proxy-server"])
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": width, "height": 900})
         page.goto(address)
         image = page.wait_for_selector(".jp-OutputArea-output img", timeout=60_000)

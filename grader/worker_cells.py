@@ -3,6 +3,8 @@
 Everything here runs beside student code, in the student's process.
 """
 
+import __future__
+
 import ast
 import asyncio
 import importlib
@@ -26,6 +28,11 @@ REPLACEABLE = {"run_cell", "run_code", "run_ast_nodes", "run_cell_async", "trans
 
 _DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_FUTURES = sum(
+    getattr(__future__, name).compiler_flag
+    for name in __future__.all_feature_names
+    if name != "nested_scopes"
+)
 _KEPT_WHOLE = ("%%timeit", "%%capture ", "%%writefile", "%%file", "%%prun", "%%script")
 """Cell magics that do something with their cell as it stands."""
 _run_cell, _transform_cell = InteractiveShell.run_cell, InteractiveShell.transform_cell
@@ -110,13 +117,17 @@ def _parsed(shell: InteractiveShell, source: str) -> tuple[str, list[ast.stmt]]:
 def _run_nodes(shell: InteractiveShell, nodes: list[ast.stmt], name: str) -> None:
     # Not by the shell's own way, which student code may have replaced, and which shows what nobody sees.
     space = shell.user_ns
+    flags = (
+        _FLAGS | shell.compile.flags & _FUTURES
+    )  # `from __future__` holds for all that follows, as in a notebook
     if len(nodes) == 1 and isinstance(nodes[0], ast.Expr):
-        expression = compile(ast.Expression(nodes[0].value), name, "eval", _FLAGS, True)
+        expression = compile(ast.Expression(nodes[0].value), name, "eval", flags, True)
         value = _awaited(expression, eval(expression, space))
         if value is not None:
             space["_"] = value
         return
-    module = compile(ast.Module(nodes, []), name, "exec", _FLAGS, True)
+    module = compile(ast.Module(nodes, []), name, "exec", flags, True)
+    shell.compile.flags |= module.co_flags & _FUTURES
     _awaited(module, eval(module, space) if _is_coroutine(module) else exec(module, space))
 
 

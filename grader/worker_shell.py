@@ -6,7 +6,7 @@ import pkgutil
 import re
 
 from .worker_stand_ins import install as install_stand_ins
-from .worker_stand_ins import no_threads
+from .worker_stand_ins import no_absent_device, no_threads
 
 
 def preload(lessons: str) -> object:
@@ -16,6 +16,7 @@ def preload(lessons: str) -> object:
         lessons: the package with a room for each lesson.
     """
     no_threads()
+    no_absent_device()
     # The first optimizer step imports this, for more than a second: here it is paid once.
     import matplotlib.pyplot  # noqa: F401
     import torch._dynamo  # noqa: F401

@@ -5,6 +5,7 @@ The stand-ins take the usual lines and do nothing, so that what stands below suc
 
 import builtins
 import contextlib
+import functools
 import importlib.abc
 import importlib.machinery
 import io
@@ -77,6 +78,20 @@ def install() -> None:
     sys.meta_path.append(ColabFinder())
     builtins.input = _input
     sys.stdin = io.StringIO()
+
+
+def no_absent_device() -> None:
+    """Let a default device that is not there fail at its own line, and not in every tensor of every answer after it."""
+    import torch
+
+    set_default = torch.set_default_device
+
+    @functools.wraps(set_default)
+    def set_default_device(device: object) -> None:
+        torch.empty(0, device=device)  # says what is missing
+        set_default(device)
+
+    torch.set_default_device = set_default_device
 
 
 def no_threads() -> None:

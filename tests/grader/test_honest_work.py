@@ -67,6 +67,9 @@ HONEST_WORK = {
     "a missing extension": above("%load_ext no_such_extension"),
     "an unknown magic": above("%no_such_magic 3"),
     "a GPU's name": above("print(torch.cuda.get_device_name(0))"),
+    "a default device that is not here": above("torch.set_default_device('cuda')"),
+    "annotations that are not read": accuracy(
+        lambda s: "from __future__ import annotations\n" + s.replace("reward_rejected)", "reward_rejected: Float['B'])", 1)),
     "an assertion about the machine": above("assert torch.cuda.is_available()"),
     "shell lines": above("!pip install einops\n!nvidia-smi\nfiles = !ls"),
     "sys.exit": above("import sys\nsys.exit()"),

@@ -1,6 +1,7 @@
 """What every built site is held to. Each function gives its complaints, a line each; none means that it holds."""
 
 import html
+import importlib.util
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -117,17 +118,29 @@ def answers_in(site: Path, project: Project) -> list[str]:
 
 @cache
 def hidden_lines(project: Project) -> dict[str, str]:
-    """Every line of the sources that students don't get: as it is looked for -> as it stands there."""
+    """Every line of the sources that students don't get: as it is looked for -> as it stands there.
+
+    A program that was mended repeats the colleague's, which the lesson prints: those lines are no secret.
+    """
     hidden: dict[str, str] = {}
     for lesson in project.lesson_sources():
         student = "\n".join(cell.source for cell in lesson_notebook(project, lesson, solved=False).cells)
-        known = _squeezed(student) + _squeezed(_text(student))
+        known = (
+            _squeezed(student) + _squeezed(_text(student)) + _squeezed(colleagues_program(project, lesson))
+        )
         for cell in lesson_notebook(project, lesson, solved=True).cells:
             for line in cell.source.splitlines():
                 key = _squeezed(line)
                 if len(key) >= SHORTEST and key not in known:
                     hidden[key] = line.strip()
     return hidden
+
+
+def colleagues_program(project: Project, lesson: str) -> str:
+    """The module of a lesson's programs with a bug in them; empty if it has none."""
+    room = f"{project.lessons}.lesson{lesson[:2]}"
+    module = importlib.util.find_spec(room) and importlib.util.find_spec(f"{room}.colleague")
+    return Path(module.origin).read_text(encoding="utf-8") if module else ""
 
 
 def _text(source: str) -> str:

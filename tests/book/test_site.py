@@ -45,6 +45,17 @@ def test_the_same_sources_give_the_same_bytes(public, tmp_path):
     assert hashes(build(tmp_path)) == hashes(public)
 
 
+def test_what_a_lesson_prints_of_a_colleagues_program_is_no_secret_and_the_rest_of_an_answer_is():
+    hidden = proof.hidden_lines(PROJECT)
+    printed = [
+        line.strip()
+        for lesson in lesson_sources()
+        for line in proof.colleagues_program(PROJECT, lesson).splitlines()
+    ]
+    assert len(printed) > 40 and not set(printed) & set(hidden.values())
+    assert len(hidden) > 200
+
+
 def test_the_public_site_has_every_page_and_no_complaint(public):
     pages = {str(path.relative_to(public)) for path in public.rglob("*.html")}
     wanted = {

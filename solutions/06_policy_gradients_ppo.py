@@ -847,9 +847,8 @@ run_ppo(3)
 
 # %% tags=["experiment"]
 run_ppo(4)
-predict.compare(
-    "share_of_way", float(np.mean([run.share_of_way(j_star) for run in runs["PPO"]]))
-)
+mean_share = float(np.mean([run.share_of_way(j_star) for run in runs["PPO"]]))
+predict.compare("share_of_way", mean_share)
 
 # %% tags=["experiment"]
 def texts_needed(run, share=0.95):
